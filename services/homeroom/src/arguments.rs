@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use clap::{Args, Parser, Subcommand};
 use homeroom_api::ids::OrganizationId;
 use homeroom_invitations::domain::public_url::PublicUrl;
-use homeroom_kit::auth::{Scope, Scopes};
+use homeroom_kit::auth::{SUBJECT_BYTES_MAX, Scope, Scopes};
 
 /// The default listen address of membership.
 pub(crate) const MEMBERSHIP_ADDRESS_DEFAULT: &str = "127.0.0.1:50051";
@@ -75,7 +75,7 @@ pub(crate) struct TokenArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// The token's `sub`: a user id, or the name of a calling service.
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = subject)]
     pub(crate) user: String,
     /// The user's name.
     #[arg(long, value_name = "NAME")]
@@ -212,6 +212,19 @@ pub(crate) struct ReadyArguments {
     pub(crate) tls: TlsArguments,
 }
 
+fn subject(text: &str) -> Result<String, String> {
+    let printable = text
+        .bytes()
+        .all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    if (1..=SUBJECT_BYTES_MAX).contains(&text.len()) && printable {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "a `sub` has 1 to {SUBJECT_BYTES_MAX} printable ASCII characters"
+        ))
+    }
+}
+
 fn scopes(text: &str) -> Result<Scopes, String> {
     let names = text.split([' ', ',']).filter(|name| !name.is_empty());
     let read: Option<Scopes> = names.map(Scope::parse).collect();
@@ -268,6 +281,16 @@ mod tests {
             &["--server-name=a"],
         ] {
             assert!(!takes(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_subject_has_1_to_255_printable_characters() {
+        for right in ["ada", "school/ada lovelace", &"s".repeat(SUBJECT_BYTES_MAX)] {
+            assert_eq!(subject(right).as_deref(), Ok(right));
+        }
+        for wrong in ["", "ä", "a\tb", &"s".repeat(SUBJECT_BYTES_MAX + 1)] {
+            assert!(subject(wrong).is_err(), "{wrong}");
         }
     }
 

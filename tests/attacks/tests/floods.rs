@@ -205,7 +205,7 @@ async fn the_services_outlive_attackers_and_answer_everybody_else() {
         flood.cut > 0 && flood.cut + spared >= flood.connections,
         flood
     );
-    let large = attack!("headers over 16 KiB", headers::oversized);
+    let large = attack!("headers over 32 KiB", headers::oversized);
     check!(
         large.cut > 0 || large.answers + large.resets >= large.sent,
         large

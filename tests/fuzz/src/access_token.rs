@@ -136,11 +136,12 @@ fn check_signed(text: &str) {
     assert!(begin < (NOW_SECONDS + CLOCK_SKEW_SECONDS_MAX + 1) as f64);
     assert_eq!(claims["sub"], believed.sub.as_str());
     assert!((1..=255).contains(&believed.sub.len()));
-    let said: Vec<&str> = claims["scope"]
-        .as_str()
-        .unwrap_or("")
-        .split_ascii_whitespace()
-        .collect();
+    let said = [&claims["scope"], &claims["scp"]].into_iter().flat_map(|names| {
+        let text = names.as_str().unwrap_or("").split_ascii_whitespace();
+        let list = names.as_array().into_iter().flatten();
+        text.chain(list.filter_map(Value::as_str))
+    });
+    let said: Vec<&str> = said.collect();
     for scope in Scope::ALL {
         let given = CAP.contains(&scope) && said.contains(&scope.as_str());
         assert_eq!(scopes.contains(scope), given, "{scope}");
@@ -150,9 +151,10 @@ fn check_signed(text: &str) {
     let Ok(caller) = WORLD.verifier.caller(&token, for_user) else {
         return;
     };
-    assert_eq!(caller.subject, believed.sub);
-    assert_eq!(caller.user.as_str(), for_user.unwrap_or(&believed.sub));
-    let another = caller.user.as_str() != believed.sub;
+    let is_read_back = caller.subject.replace("%2F", "/").replace("%20", " ").replace("%25", "%");
+    assert_eq!(is_read_back, believed.sub);
+    assert_eq!(caller.user.as_str(), for_user.unwrap_or(&caller.subject));
+    let another = caller.user.as_str() != caller.subject;
     assert_eq!(caller.acting_for_another, another);
     if another {
         assert!(scopes.contains(Scope::ActAs));

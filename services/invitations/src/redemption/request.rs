@@ -10,7 +10,7 @@ use homeroom_api::{
 };
 use homeroom_kit::{
     Result,
-    auth::{Caller, Scope},
+    auth::{Caller, OTHERS_USER, Scope},
     keys::KeyRing,
     person,
     request_ids::{BodyMac, RequestKey},
@@ -227,6 +227,8 @@ fn believed(
     }
     let field = format!("{prefix}user.user");
     let user = violations.take(&field, UserId::parse_person(&said.user))?;
+    let reaches = caller.users.reaches(user.as_str());
+    violations.check(reaches, &field, OTHERS_USER);
     let email = person::email(&said.email);
     let email_malformed = email.is_err();
     let email = email.ok().flatten();

@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,7 +11,7 @@ use homeroom_api::{
     ids::{OrganizationId, UserId},
 };
 
-use super::{Scope, Scopes};
+use super::{Scope, Scopes, UserSpace};
 use crate::status::{Error, Result};
 
 /// The metadata that names the acting user.
@@ -19,9 +20,11 @@ pub const USER_METADATA: &str = "x-homeroom-user";
 /// The caller of a method, the user for whom it acts, and its rights.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The token's `sub`.
+    /// The user id of the token's `sub`.
     pub subject: String,
-    /// The acting user: the one named in `x-homeroom-user`, else `sub`.
+    /// The users for whom the token's issuer may act.
+    pub users: Arc<UserSpace>,
+    /// The acting user: the one named in `x-homeroom-user`, else that of `sub`.
     pub user: UserId,
     /// True if the acting user is not the token's own user.
     pub acting_for_another: bool,
@@ -56,6 +59,7 @@ impl Caller {
     pub fn for_user(user: UserId) -> Self {
         Self {
             subject: user.to_string(),
+            users: Arc::default(),
             user,
             acting_for_another: false,
             scopes: Scopes::NONE,

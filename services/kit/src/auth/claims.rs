@@ -1,12 +1,12 @@
 //! The claims of an access token.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::Value;
 
 use super::Scopes;
 
-/// The audience of a token.
+/// The audience of a token. A token without `aud` has none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Audience {
@@ -24,33 +24,64 @@ impl Audience {
             Self::Several(audiences) => audiences,
         }
     }
+
+    /// Returns true if there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
 }
 
-/// The claims of an access token. `iss`, `aud`, `sub` and `exp` are required.
+impl Default for Audience {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+/// The claims of an access token. `iss`, `sub` and `exp` are required. Any other claim counts as absent if its type
+/// cannot be read, except the bounds `aud`, `nbf` and `organizations`: without them the token would be worth more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// The issuer.
     pub iss: String,
     /// The audience.
+    #[serde(default, skip_serializing_if = "Audience::is_empty")]
     pub aud: Audience,
     /// The subject: the user or service for whom the token speaks.
     pub sub: String,
     /// When the token expires, in seconds since the epoch.
-    #[serde(deserialize_with = "numeric_date")]
+    #[serde(deserialize_with = "end")]
     pub exp: i64,
     /// When the token becomes valid, in seconds since the epoch.
-    #[serde(default, deserialize_with = "numeric_date")]
+    #[serde(default, deserialize_with = "begin")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
     /// When it was issued, in seconds since the epoch.
-    #[serde(default, deserialize_with = "numeric_date")]
+    #[serde(default, deserialize_with = "date")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<i64>,
     /// Scopes, separated by spaces.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "names")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub scope: String,
+    /// Scopes too, by another name of the claim.
+    #[serde(default, deserialize_with = "names")]
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub scp: String,
+    /// Roles of an application, which are scopes for some issuers.
+    #[serde(default, deserialize_with = "names")]
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub roles: String,
+    /// The id of the client that got the token.
+    #[serde(default, deserialize_with = "text")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// The kind of token: `access` or `id`.
+    #[serde(default, deserialize_with = "text")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_use: Option<String>,
     /// The ids of the organizations that the token is bound to; absent for no bound.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "organizations")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub organizations: Option<Vec<String>>,
     /// The user's email address.
     #[serde(default, deserialize_with = "text")]
@@ -88,6 +119,10 @@ impl Claims {
             nbf: None,
             iat: Some(now.timestamp()),
             scope: String::new(),
+            scp: String::new(),
+            roles: String::new(),
+            client_id: None,
+            token_use: None,
             organizations: None,
             email: None,
             email_verified: None,
@@ -104,17 +139,52 @@ impl Claims {
     }
 }
 
-/// Reads a `NumericDate` without its fraction, which RFC 7519 permits.
-fn numeric_date<'de, D: Deserializer<'de>, T: From<i64>>(deserializer: D) -> Result<T, D::Error> {
-    let number = serde_json::Number::deserialize(deserializer)?;
+/// Returns a `NumericDate` without its fraction, which RFC 7519 permits; None for any other value.
+fn whole_seconds(value: &Value) -> Option<i64> {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a float saturates, and the ends of i64 lie outside every token's life"
     )]
-    let whole = number.as_i64().or(number.as_f64().map(|date| date as i64));
-    whole
-        .map(T::from)
-        .ok_or_else(|| serde::de::Error::custom("is not a NumericDate"))
+    value.as_i64().or(value.as_f64().map(|date| date as i64))
+}
+
+fn end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    whole_seconds(&value).ok_or_else(|| Error::custom("`exp` is not a NumericDate"))
+}
+
+fn begin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let read = whole_seconds(&value);
+    if read.is_none() && !value.is_null() {
+        return Err(Error::custom("`nbf` is not a NumericDate"));
+    }
+    Ok(read)
+}
+
+fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    Ok(whole_seconds(&Value::deserialize(deserializer)?))
+}
+
+/// Reads names that are separated by spaces or are the members of a list.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(names) => names,
+        Value::Array(names) => {
+            let names = names.iter().filter_map(Value::as_str);
+            // No name holds a space, so a member with one must not be read as two names.
+            let names = names.filter(|name| !name.contains(char::is_whitespace));
+            names.collect::<Vec<_>>().join(" ")
+        }
+        _ => String::new(),
+    })
+}
+
+fn organizations<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    serde_json::from_value(Value::deserialize(deserializer)?)
+        .map_err(|_| Error::custom("`organizations` is not a list of organization ids"))
 }
 
 /// Reads a claim about the user, which never fails the token: a number is read as its digits, any other type as None.
@@ -164,6 +234,47 @@ mod tests {
             assert_eq!(claims.external_id, read, "{value}");
             assert_eq!(claims.name, read, "{value}");
             assert_eq!(claims.email_verified, flag, "{value}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_a_text_or_a_list_and_what_is_neither_is_none() {
+        for (value, read) in [
+            (json!("a b"), "a b"),
+            (json!(["a", "b"]), "a b"),
+            (json!(["a", "b c", 7, null]), "a"),
+            (json!([]), ""),
+            (json!(null), ""),
+            (json!(7), ""),
+            (json!({"a": true}), ""),
+        ] {
+            let claims = json!({"iss": "i", "sub": "s", "exp": 1, "scope": value, "scp": value, "roles": value});
+            let claims: Claims = serde_json::from_value(claims).unwrap();
+            for names in [claims.scope, claims.scp, claims.roles] {
+                assert_eq!(names, read, "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_date_that_bounds_nothing_may_be_of_any_type_and_a_bound_may_not() {
+        for (value, iat, nbf, organizations) in [
+            (json!(null), Some(None), Some(None), Some(None)),
+            (json!(7), Some(Some(7)), Some(Some(7)), None),
+            (json!(7.5), Some(Some(7)), Some(Some(7)), None),
+            (json!("7"), Some(None), None, None),
+            (json!([]), Some(None), None, Some(Some(vec![]))),
+            (json!(["a", 7]), Some(None), None, None),
+        ] {
+            let read = |claim: &str| {
+                let mut claims = json!({"iss": "i", "aud": "a", "sub": "s", "exp": 1.5});
+                claims[claim] = value.clone();
+                serde_json::from_value::<Claims>(claims).ok()
+            };
+            assert_eq!(read("iat").map(|claims| claims.iat), iat, "{value}");
+            assert_eq!(read("nbf").map(|claims| claims.nbf), nbf, "{value}");
+            let bound = read("organizations").map(|claims| claims.organizations);
+            assert_eq!(bound, organizations, "{value}");
         }
     }
 }

@@ -7,7 +7,7 @@ use ::metrics::{describe_gauge, gauge};
 use futures::future::join_all;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Verifier, token_keys::Source};
+use super::{Issuer, TokenKeys, Verifier, token_keys::Source};
 use crate::shutdown::Shutdown;
 
 /// The interval at which a key set's file is read, in seconds.
@@ -22,29 +22,37 @@ pub(super) const START_SECONDS_MAX: u32 = 30;
 /// The metric of when the set at `JWKS_URL` was last read, in seconds since 1970.
 const READ_TIME: &str = "homeroom_token_keys_read_timestamp_seconds";
 
-/// The first keys could not be fetched.
+/// The first keys of some issuers could not be fetched: a line for each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "JWKS_URL: {url} has given no usable keys for {START_SECONDS_MAX} seconds: {problem}; correct the address, or \
-     name a file in JWKS_FILE instead"
-)]
-pub struct TokenKeysUnavailable {
-    url: String,
-    problem: String,
-}
+#[error("{0}")]
+pub struct TokenKeysUnavailable(String);
 
 impl Verifier {
-    /// Fetches the first keys of a URL, with retries each second; does nothing if keys come from elsewhere.
+    /// Fetches the first keys of every URL, with retries each second.
     pub async fn fetch_first_keys(&self) -> Result<(), TokenKeysUnavailable> {
-        let Some(source) = self.sources.url() else {
+        let fetching = self.issuers.iter().map(|issuer| self.fetch_first(issuer));
+        let failed = join_all(fetching).await.into_iter().filter_map(Result::err);
+        let failed: Vec<String> = failed.collect();
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(TokenKeysUnavailable(failed.join("\n")))
+        }
+    }
+
+    async fn fetch_first(&self, issuer: &Issuer) -> Result<(), String> {
+        let Some(source) = issuer.keys.url() else {
             return Ok(());
         };
-        let second = self.sources.second;
+        let second = issuer.keys.second;
         let end = Instant::now() + START_SECONDS_MAX * second;
         while let Err(problem) = self.look_at(source).await {
             if Instant::now() + second >= end {
-                let url = source.place.clone();
-                return Err(TokenKeysUnavailable { url, problem });
+                let url = &source.place;
+                return Err(format!(
+                    "JWKS_URL: {url} has given no usable keys for {START_SECONDS_MAX} seconds: {problem}; correct the \
+                     address, or name a file in JWKS_FILE instead"
+                ));
             }
             sleep(second).await;
         }
@@ -53,12 +61,23 @@ impl Verifier {
 
     /// Reads files and URLs at their intervals until the shutdown.
     pub async fn follow_keys(self: Arc<Self>, shutdown: Shutdown) {
-        let sources = self.sources.sources.iter();
-        let following = join_all(sources.map(|source| self.follow(source)));
-        shutdown.unless_begun(following).await;
+        let this = &*self;
+        let following: Vec<_> = this
+            .issuers
+            .iter()
+            .flat_map(|issuer| {
+                issuer
+                    .keys
+                    .sources
+                    .iter()
+                    .map(move |source| (issuer, source))
+            })
+            .map(|(issuer, source)| this.follow(&issuer.keys, source))
+            .collect();
+        shutdown.unless_begun(join_all(following)).await;
     }
 
-    async fn follow(&self, source: &Source) {
+    async fn follow(&self, keys: &TokenKeys, source: &Source) {
         let mut pause = if source.is_url() {
             URL_REFRESH_SECONDS
         } else {
@@ -66,15 +85,15 @@ impl Verifier {
         };
         let mut soonest = Instant::now();
         loop {
-            show_read_time(source);
+            self.show_read_time();
             let wanted = async {
                 sleep_until(soonest).await;
-                self.sources.wanted.notified().await;
+                keys.wanted.notified().await;
             };
             tokio::select! {
-                () = sleep(pause * self.sources.second) => {}
+                () = sleep(pause * keys.second) => {}
                 () = wanted, if source.is_url() => {
-                    soonest = Instant::now() + URL_RETRY_SECONDS * self.sources.second;
+                    soonest = Instant::now() + URL_RETRY_SECONDS * keys.second;
                 }
             }
             let looked = self.look_at(source).await;
@@ -87,21 +106,23 @@ impl Verifier {
     /// Reads a source, and puts new keys into use beside those of the other sources.
     pub(super) async fn look_at(&self, source: &Source) -> Result<(), String> {
         if source.read(self.clock.now()).await? {
-            self.replace_keys(self.sources.keys());
+            self.renew_keys();
         }
         Ok(())
     }
-}
 
-/// Reports the age of the keys of a URL as a metric. Files are on this machine, and their problems are logged.
-fn show_read_time(source: &Source) {
-    describe_gauge!(
-        READ_TIME,
-        "when the set at JWKS_URL was last read, in seconds since 1970"
-    );
-    let read_time = source.last().read_time;
-    if let Some(read) = read_time.filter(|_| source.is_url()) {
-        #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^52")]
-        gauge!(READ_TIME).set(read.timestamp() as f64);
+    /// Reports the age of the keys of URLs as a metric: of those that were read the longest time ago. Files are on this
+    /// machine, and their problems are logged.
+    fn show_read_time(&self) {
+        describe_gauge!(
+            READ_TIME,
+            "when the set at JWKS_URL was last read, in seconds since 1970"
+        );
+        let urls = self.issuers.iter().filter_map(|issuer| issuer.keys.url());
+        let oldest = urls.map(|source| source.last().read_time).min().flatten();
+        if let Some(read) = oldest {
+            #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^52")]
+            gauge!(READ_TIME).set(read.timestamp() as f64);
+        }
     }
 }

@@ -16,9 +16,9 @@ use super::caller::{expired, unauthenticated};
 use crate::status::Error;
 
 /// Maximum length of an access token in bytes.
-pub const TOKEN_BYTES_MAX: usize = 8_192;
+pub const TOKEN_BYTES_MAX: usize = 16_384;
 /// Maximum length of `sub` in bytes.
-pub(super) const SUBJECT_BYTES_MAX: usize = 255;
+pub const SUBJECT_BYTES_MAX: usize = 255;
 /// Maximum number of characters of a token's text that the log shows.
 const SHOWN_CHARS_MAX: usize = 100;
 /// Maximum number of lines logged in a minute about refusals for one cause.
@@ -49,9 +49,9 @@ pub(crate) enum Cause {
     Malformed(String),
     #[error("its header names `crit` extensions, and this service supports none")]
     Critical,
-    #[error("no key has its `kid` {0}: is its issuer's key in JWKS_FILE, or at JWKS_URL?")]
+    #[error("no key of its issuer has its `kid` {0}: is the key in JWKS_FILE, or at JWKS_URL?")]
     UnknownKey(String),
-    #[error("no key has its `kid` {0} yet: the keys at JWKS_URL are asked for again")]
+    #[error("no key of its issuer has its `kid` {0} yet: the keys at JWKS_URL are asked for again")]
     KeyNotKnownYet(String),
     #[error("it has no `kid`, and not exactly one key is for its `alg` {0:?}")]
     NoKey(Algorithm),
@@ -61,10 +61,14 @@ pub(crate) enum Cause {
     Algorithm(Algorithm),
     #[error("the key that it names has not signed it")]
     Signature,
-    #[error("its `iss` is {0}, and TOKEN_ISSUER is another")]
+    #[error("its `iss` is {0}, which neither TOKEN_ISSUER nor TOKEN_ISSUERS_FILE names")]
     Issuer(String),
-    #[error("its `aud` is {0}, and TOKEN_AUDIENCE is not among it")]
+    #[error("its `aud` is {0}, and no audience that its issuer has here is among it")]
     Audience(String),
+    #[error(
+        "it has no `aud`, and is no access token (`token_use`) of a client in `client_ids`: its `client_id` is {0}"
+    )]
+    NoAudience(String),
     #[error("its claims cannot be used: {0}")]
     Claims(String),
     #[error("it has expired: its `exp` was {0} seconds ago")]
@@ -73,6 +77,8 @@ pub(crate) enum Cause {
     NotYet(i64),
     #[error("its `sub` is empty, or has more than {SUBJECT_BYTES_MAX} bytes")]
     Subject,
+    #[error("its `sub` is {0}, which begins with the name space of another issuer")]
+    OthersSpace(String),
     #[error("its key speaks for {expected} alone, and its `sub` is {said}")]
     AnotherSubject {
         said: String,
@@ -94,6 +100,14 @@ impl From<&Cause> for Error {
                  issuer's keys are asked for again.",
             )
             .retry_after(Duration::from_secs(UNKNOWN_KEY_RETRY_SECONDS)),
+            Cause::TooLong(bytes) => Self::new(
+                ErrorReason::AccessTokenInvalid,
+                format!(
+                    "Get a smaller access token, with fewer claims: this one has {bytes} bytes, and at most \
+                     {TOKEN_BYTES_MAX} are accepted."
+                ),
+            )
+            .metadata("limit_bytes", TOKEN_BYTES_MAX.to_string()),
             Cause::NoUser(_) => Self::new(
                 ErrorReason::AccessTokenInvalid,
                 "Name the acting user in x-homeroom-user: the token's `sub` is not a user id.",

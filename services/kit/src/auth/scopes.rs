@@ -35,9 +35,16 @@ impl Scopes {
     /// Returns the scopes in a token's `scope` claim; scopes of other applications are ignored.
     #[must_use]
     pub fn parse(claim: &str) -> Self {
-        claim
-            .split_ascii_whitespace()
-            .filter_map(Scope::parse)
+        Self::parse_prefixed(claim, "")
+    }
+
+    /// Returns the scopes that the claim names with this text before them. The same names without it are those of
+    /// another application.
+    #[must_use]
+    pub(super) fn parse_prefixed(claim: &str, prefix: &str) -> Self {
+        let names = claim.split_ascii_whitespace();
+        names
+            .filter_map(|name| Scope::parse(name.strip_prefix(prefix)?))
             .collect()
     }
 
@@ -51,6 +58,12 @@ impl Scopes {
     #[must_use]
     pub const fn with(self, scope: Scope) -> Self {
         Self(self.0 | 1 << scope as u8)
+    }
+
+    /// Returns the scopes that are in one of the sets.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Returns the scopes that are in both sets.
@@ -96,5 +109,11 @@ mod tests {
         }
         assert_eq!(Scopes::parse("openid homeroom.vouchsafe"), Scopes::NONE);
         assert_eq!(Scopes::parse(&Scopes::all().to_string()), Scopes::all());
+        let claim =
+            "homeroom.admit api/homeroom.vouch other/homeroom.act_as api/api/homeroom.platform";
+        let only = Scopes::NONE.with(Scope::Vouch);
+        assert_eq!(Scopes::parse_prefixed(claim, "api/"), only);
+        let only = Scopes::NONE.with(Scope::Admit);
+        assert_eq!(Scopes::parse(claim), only);
     }
 }

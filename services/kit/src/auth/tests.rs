@@ -188,15 +188,15 @@ fn the_log_says_why_a_token_is_refused_and_holds_none() {
             "its `nbf` is 60 seconds ahead",
         ),
         (of(json!({"sub": ""})), "its `sub` is empty"),
-        (of(json!({"sub": "a/b"})), "its `sub` \"a/b\" is no user id"),
+        (of(json!({"sub": "ä"})), "its `sub` \"ä\" is no user id"),
         (
             of(json!({"organizations": ["No!"]})),
             "its `organizations` hold \"No!\"",
         ),
-        (foreign.expose().to_owned(), "no key has its `kid`"),
+        (foreign.expose().to_owned(), "has its `kid`"),
         (
             with_header(&|header| header.kid = Some(evil.clone())),
-            r#"no key has its `kid` "\u{1b}[31m"#,
+            r#"no key of its issuer has its `kid` "\u{1b}[31m"#,
         ),
         (critical(&[]), "its header names `crit`"),
         (critical(&["b64"]), "its header names `crit`"),
@@ -207,7 +207,7 @@ fn the_log_says_why_a_token_is_refused_and_holds_none() {
         (head.to_owned(), "no signed JWT"),
         (String::new(), "no signed JWT"),
         ("a.b.c".to_owned(), "no signed JWT"),
-        ("a".repeat(TOKEN_BYTES_MAX + 1), "the token has 8193 bytes"),
+        ("a".repeat(TOKEN_BYTES_MAX + 1), "the token has 16385 bytes"),
     ] {
         let verifier = verifier_at(noon(), None);
         let (log, listening) = Log::of_this_thread();
@@ -222,6 +222,26 @@ fn the_log_says_why_a_token_is_refused_and_holds_none() {
         assert_eq!(refused == ErrorReason::AccessTokenExpired, expired);
         assert_eq!(refused == ErrorReason::AccessTokenInvalid, !expired);
     }
+}
+
+#[test]
+fn a_token_of_16384_bytes_is_read_and_the_holder_of_a_longer_one_learns_why_not() {
+    let with_name = |chars: usize| {
+        let mut whole = json!(claims());
+        whole["name"] = "x".repeat(chars).into();
+        sign_json(&whole)
+    };
+    let room = (TOKEN_BYTES_MAX - with_name(0).len()) / 4 * 3;
+    let mut tokens = (room..).map(with_name);
+    let longest = tokens.find(|token| token.len() >= TOKEN_BYTES_MAX).unwrap();
+    assert_eq!(longest.len(), TOKEN_BYTES_MAX);
+    assert!(verifier_at(noon(), None).verify(&longest).is_ok());
+    let longer = tokens.next().unwrap();
+    let refused = verifier_at(noon(), None).verify(&longer).unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::AccessTokenInvalid);
+    let said = tonic::Status::from(refused).message().to_owned();
+    let bytes = format!("{} bytes, and at most {TOKEN_BYTES_MAX} are", longer.len());
+    assert!(said.contains(&bytes), "{said}");
 }
 
 #[test]
@@ -253,14 +273,23 @@ fn acting_for_another_needs_its_scope_and_takes_no_claims_along() {
     let malformed = verifier.caller(&token, Some("b/b"));
     assert_eq!(reason(malformed), ErrorReason::InvalidRequest);
 
-    // A service whose `sub` is no user id acts for users only.
+    // A service is a user too: by the user id of its `sub`, if there is one.
     let mut service = claims().with_scopes([Scope::ActAs].into_iter().collect());
     service.sub = "spiffe://school/platform".to_owned();
     let token = sign(&service);
+    let itself = "spiffe:%2F%2Fschool%2Fplatform";
+    for named in [None, Some(itself)] {
+        let own = verifier.caller(&token, named).unwrap();
+        assert_eq!(names(&own), (itself, itself));
+        assert!(!own.acting_for_another);
+    }
+    let for_bob = verifier.caller(&token, Some("bob")).unwrap();
+    assert_eq!(names(&for_bob), (itself, "bob"));
+    service.sub = "größer".to_owned();
+    let token = sign(&service);
     let own = verifier.caller(&token, None);
     assert_eq!(reason(own), ErrorReason::AccessTokenInvalid);
-    let for_bob = verifier.caller(&token, Some("bob")).unwrap();
-    assert_eq!(for_bob.user.as_str(), "bob");
+    assert!(verifier.caller(&token, Some("bob")).is_ok());
 }
 
 #[test]

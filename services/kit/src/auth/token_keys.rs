@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// The file of the public keys of access tokens.
-const FILE_SETTING: &str = "JWKS_FILE";
+pub(super) const FILE_SETTING: &str = "JWKS_FILE";
 /// The URL to use instead of a file.
-const URL_SETTING: &str = "JWKS_URL";
+pub(super) const URL_SETTING: &str = "JWKS_URL";
 
 /// The keys of access tokens: fixed ones, and those of files and of a URL, which are read again.
 #[derive(Debug)]
@@ -72,10 +72,14 @@ impl TokenKeys {
         Self { second, ..self }
     }
 
+    /// Reads the keys of the file that a setting names.
+    pub(super) fn read_named(path: &str) -> Result<Self, String> {
+        Source::read_named(path, None).map(Self::of)
+    }
+
     /// Adds a source whose keys count before those of the other sources with the same `kid`.
-    pub(super) fn with_first(mut self, source: Source) -> Self {
+    pub(super) fn put_first(&mut self, source: Source) {
         self.sources.insert(0, source);
-        self
     }
 
     /// Returns all keys together.
@@ -105,9 +109,9 @@ impl TokenKeys {
     }
 }
 
-/// Reads `JWKS_FILE` or `JWKS_URL`, one of which must be set, and the optional file of another service's keys. Files
-/// are read at once; a URL is fetched when the service starts.
-pub fn read_token_keys(reader: &mut Reader, service: Option<ServiceKeys>) -> Option<TokenKeys> {
+/// Reads `JWKS_FILE` or `JWKS_URL`, one of which must be set. A file is read at once; a URL is fetched when the service
+/// starts.
+pub(super) fn read_keys(reader: &mut Reader) -> Option<TokenKeys> {
     match (reader.is_set(FILE_SETTING), reader.is_set(URL_SETTING)) {
         (true, true) => reader.error(
             FILE_SETTING,
@@ -119,17 +123,15 @@ pub fn read_token_keys(reader: &mut Reader, service: Option<ServiceKeys>) -> Opt
         ),
         _ => {}
     }
-    let file = |path: &str, service| {
-        read_named(path, |text| Source::of_file(Path::new(path), text, service))
-    };
-    let url = reader.optional(URL_SETTING, Source::of_url);
-    let keys = url.or(reader.optional(FILE_SETTING, |path| file(path, None)))?;
-    let keys = TokenKeys::of(keys);
-    let Some(service) = service.filter(|service| reader.is_set(service.setting)) else {
-        return Some(keys);
-    };
-    let of_service = reader.optional(service.setting, |path| file(path, Some(service)))?;
-    Some(keys.with_first(of_service))
+    let url = reader.optional(URL_SETTING, TokenKeys::of_url);
+    url.or(reader.optional(FILE_SETTING, TokenKeys::read_named))
+}
+
+/// Reads the optional file of another service's keys.
+pub(super) fn read_service_keys(reader: &mut Reader, service: ServiceKeys) -> Option<Source> {
+    reader.optional(service.setting, |path| {
+        Source::read_named(path, Some(service))
+    })
 }
 
 /// A source with the result of its last read.
@@ -180,6 +182,11 @@ impl Source {
         };
         source.put_into_use(text)?;
         Ok(source)
+    }
+
+    /// Reads the file that a setting names.
+    fn read_named(path: &str, service: Option<ServiceKeys>) -> Result<Self, String> {
+        read_named(path, |text| Self::of_file(Path::new(path), text, service))
     }
 
     /// Creates the source of a URL, which has no keys yet.

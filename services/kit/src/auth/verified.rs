@@ -7,7 +7,7 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 
-use super::{Claims, Keys, Scopes};
+use super::{Claims, Issuer, Keys, Scopes};
 
 /// Maximum number of bytes that verified tokens take. When it is reached all are forgotten, and verified anew.
 const VERIFIED_TOKENS_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -18,22 +18,33 @@ const ENTRY_BYTES: usize = 128;
 /// checked at each call.
 #[derive(Debug)]
 pub(super) struct Verified {
+    pub(super) issuer: Arc<Issuer>,
+    /// The user id of its `sub`.
+    pub(super) subject: String,
     pub(super) claims: Claims,
-    /// The claimed scopes, limited to those that the token's key may give.
+    /// The claimed scopes, limited to those that the token's key and issuer may give.
     pub(super) scopes: Scopes,
 }
 
 impl Verified {
     fn bytes(&self) -> usize {
         let claims = &self.claims;
-        let texts = [&claims.iss, &claims.sub, &claims.scope].into_iter();
+        let names = [&claims.scope, &claims.scp, &claims.roles];
+        let texts = [&self.subject, &claims.iss, &claims.sub].into_iter();
         let texts = texts
+            .chain(names)
             .chain(claims.aud.as_slice())
             .chain(claims.organizations.iter().flatten())
             .chain(
-                [&claims.email, &claims.external_id, &claims.name]
-                    .into_iter()
-                    .flatten(),
+                [
+                    &claims.email,
+                    &claims.external_id,
+                    &claims.name,
+                    &claims.client_id,
+                    &claims.token_use,
+                ]
+                .into_iter()
+                .flatten(),
             );
         let bytes_of = |text: &String| size_of::<String>() + text.capacity();
         ENTRY_BYTES + size_of::<Self>() + texts.map(bytes_of).sum::<usize>()
@@ -50,11 +61,11 @@ pub(super) fn digest_of(token: &str) -> TokenDigest {
     whole
 }
 
-/// The keys in use, and the tokens that they have verified. Both are replaced together, so that no token outlives its
+/// The keys of each issuer in use, and the tokens that they have verified. Both are replaced together, so that no token outlives its
 /// key, and a token that is being verified with earlier keys is not stored among these.
 #[derive(Debug, Default)]
 pub(super) struct TrustedKeys {
-    pub(super) keys: Keys,
+    keys: Vec<(Arc<Issuer>, Keys)>,
     verified: Mutex<Remembered>,
 }
 
@@ -65,9 +76,20 @@ struct Remembered {
 }
 
 impl TrustedKeys {
-    pub(super) fn new(keys: Keys) -> Self {
-        let verified = Mutex::default();
-        Self { keys, verified }
+    /// Takes the keys of these issuers into use.
+    pub(super) fn of(issuers: &[Arc<Issuer>]) -> Self {
+        let issuers = issuers.iter();
+        Self {
+            keys: issuers
+                .map(|one| (Arc::clone(one), one.keys.keys()))
+                .collect(),
+            verified: Mutex::default(),
+        }
+    }
+
+    /// Returns the issuer of this name with its keys.
+    pub(super) fn of_issuer(&self, name: &str) -> Option<&(Arc<Issuer>, Keys)> {
+        self.keys.iter().find(|(issuer, _)| issuer.name == name)
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {
@@ -93,6 +115,14 @@ impl TrustedKeys {
             remembered.bytes += bytes;
         }
         verified
+    }
+
+    #[cfg(test)]
+    pub(super) fn new(issuer: Arc<Issuer>, keys: Keys) -> Self {
+        Self {
+            keys: vec![(issuer, keys)],
+            verified: Mutex::default(),
+        }
     }
 
     #[cfg(test)]
@@ -134,6 +164,15 @@ mod tests {
 
         fn remembered(&self) -> usize {
             self.verifier.trusted().remembered()
+        }
+    }
+
+    fn verified(claims: Claims) -> Verified {
+        Verified {
+            issuer: Arc::new(Issuer::new(Keys::default(), ISSUER, AUDIENCE)),
+            subject: claims.sub.clone(),
+            claims,
+            scopes: Scopes::NONE,
         }
     }
 
@@ -193,11 +232,7 @@ mod tests {
         assert!(world.verifier.verify(&before).is_err());
         assert!(world.verifier.verify(&after).is_ok());
         // A call that has verified a token with the earlier keys stores it.
-        let verified = Verified {
-            claims: claims(),
-            scopes: Scopes::NONE,
-        };
-        old_keys.remember(digest_of(&before), verified);
+        old_keys.remember(digest_of(&before), verified(claims()));
         assert!(world.verifier.verify(&before).is_err());
     }
 
@@ -223,8 +258,7 @@ mod tests {
         for number in 0..2_000 {
             let mut claims = claims();
             claims.name = Some("x".repeat(TOKEN_BYTES_MAX));
-            let scopes = Scopes::NONE;
-            trusted.remember(digest_of(&number.to_string()), Verified { claims, scopes });
+            trusted.remember(digest_of(&number.to_string()), verified(claims));
             let bytes: usize = trusted.lock().tokens.values().map(|one| one.bytes()).sum();
             assert_eq!(trusted.lock().bytes, bytes);
             most = most.max(bytes);

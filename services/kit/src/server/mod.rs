@@ -48,8 +48,9 @@ pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 pub const MESSAGE_OUT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The most bytes of a message to health or reflection.
 pub const OPEN_MESSAGE_BYTES_MAX: usize = 4 * 1024;
-/// The most bytes of a call's headers.
-pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// The most bytes of a call's headers: those of the longest access token, and as many again, so that a token that is
+/// too long is refused by a sentence of ours.
+pub const HEADER_BYTES_MAX: u32 = 32 * 1024;
 /// The most calls under way on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 200;
 /// The most calls of one connection that were cancelled before they began; more end the connection

@@ -30,7 +30,7 @@ mod tls;
 
 use super::*;
 use crate::{
-    auth::{Caller, Claims, Signer, Verifier},
+    auth::{Caller, Claims, Signer, TOKEN_BYTES_MAX, Verifier},
     clock::{Clock as _, SystemClock},
     random::SystemRandomness,
     status::Error,
@@ -194,6 +194,17 @@ async fn a_call_without_a_good_token_learns_why_and_keeps_its_request_id() {
         assert_eq!(status.code(), Code::Unauthenticated);
         assert_eq!(reason(&status), ErrorReason::AccessTokenInvalid);
         assert!(status.metadata().get("x-request-id").is_some());
+    }
+    // A token that is too long is refused here, and not by the limit of headers.
+    for bytes in [TOKEN_BYTES_MAX + 1, 18_000, 30_000] {
+        let mut long = server.request("any");
+        let value = format!("Bearer {}", "a".repeat(bytes));
+        long.metadata_mut()
+            .insert("authorization", value.parse().unwrap());
+        let status = server.call(long).await.unwrap_err();
+        assert_eq!(reason(&status), ErrorReason::AccessTokenInvalid);
+        let said = format!("this one has {bytes} bytes, and at most {TOKEN_BYTES_MAX}");
+        assert!(status.message().contains(&said), "{status:?}");
     }
     let mut for_another = server.request("any");
     for_another

@@ -26,6 +26,7 @@ JWKS_FILE the public keys of access tokens
 JWKS_URL their https:// address instead
 TOKEN_ISSUER the `iss` of access tokens
 TOKEN_AUDIENCE the `aud` of access tokens
+TOKEN_ISSUERS_FILE JSON of the issuers of access tokens, in place of the four settings above
 KEYS_FILE the keys of this service, as version:base64,…
 REFLECTION serve gRPC reflection: true if unset
 TLS_CERT_FILE PEM of the server's certificate, and of those between it and its authority; unset: plaintext

@@ -9,7 +9,7 @@ use super::{Dependencies, StartError};
 use crate::{
     auth::{self, ServiceKeys, Verifier},
     clock::SystemClock,
-    config::{Reader, parse_flag, parse_text},
+    config::{Reader, parse_flag},
     database::Url,
     keys::KeyRing,
     metrics,
@@ -26,7 +26,8 @@ pub struct Settings {
     pub database_url: Url,
     /// True to migrate the schema at start. `MIGRATE_AT_START`
     pub migrate_at_start: bool,
-    /// The verifier of access tokens. `JWKS_FILE` or `JWKS_URL`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`
+    /// The verifier of access tokens. `TOKEN_ISSUERS_FILE`, or `JWKS_FILE` or `JWKS_URL`, `TOKEN_ISSUER` and
+    /// `TOKEN_AUDIENCE`
     pub verifier: Arc<Verifier>,
     /// The keys of stored secrets, MACs and page tokens. `KEYS_FILE`
     pub keys: Arc<KeyRing>,
@@ -57,16 +58,14 @@ impl Settings {
         });
         let database_url = reader.required_from_secret("DATABASE_URL", Url::parse);
         let migrate_at_start = reader.or_default("MIGRATE_AT_START", false, parse_flag);
-        let token_keys = auth::read_token_keys(reader, service_keys);
-        let issuer = reader.required("TOKEN_ISSUER", parse_text);
-        let audience = reader.required("TOKEN_AUDIENCE", parse_text);
+        let issuers = auth::read_issuers(reader, service_keys);
         let keys = reader.required("KEYS_FILE", KeyRing::read_named);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
         let connections_max = server::read_connections_max(reader);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
         let metrics_listen = metrics::read_address(reader, insecure_plaintext);
         let tls = tls::read_server(reader, listen, insecure_plaintext);
-        let verifier = Verifier::new(token_keys?, issuer?, audience?, Arc::new(SystemClock));
+        let verifier = Verifier::of_issuers(issuers?, Arc::new(SystemClock));
         Some(Self {
             listen,
             database_url: database_url?,

@@ -17,7 +17,7 @@ const FRAMES_AT_ONCE: usize = 64;
 /// The complete field `accept-encoding: gzip, deflate` (RFC 7541, appendix A).
 const ACCEPT_ENCODING: u8 = 0x80 | 16;
 /// The bytes of headers, more than a call may have.
-const TOO_MANY_HEADER_BYTES: usize = 17 * 1024;
+const TOO_MANY_HEADER_BYTES: usize = 33 * 1024;
 /// The number of calls with such headers on one connection.
 const LARGE_CALLS: u32 = 100;
 
@@ -53,18 +53,21 @@ pub async fn oversized(target: &Target, until: Instant) -> Report {
     let mut report = Report::default();
     let fat = "x".repeat(TOO_MANY_HEADER_BYTES);
     let block = call(target.path, &target.token, &[("x-fat", &fat)]);
-    let (first, rest) = block.split_at(PAYLOAD_BYTES_MAX);
+    let parts: Vec<_> = block.chunks(PAYLOAD_BYTES_MAX).collect();
     while in_time(until) {
         let Some(mut wire) = Wire::begin(target.address).await else {
             continue;
         };
         let mut sent = 0;
         for stream in stream_ids(LARGE_CALLS) {
-            let bytes = [
-                frame(HEADERS, END_STREAM, stream, first),
-                frame(CONTINUATION, END_HEADERS, stream, rest),
-            ]
-            .concat();
+            let frames = parts.iter().enumerate().map(|(index, part)| {
+                let kind = if index == 0 { HEADERS } else { CONTINUATION };
+                let begins = if index == 0 { END_STREAM } else { NONE };
+                let is_last = index + 1 == parts.len();
+                let ends = if is_last { END_HEADERS } else { NONE };
+                frame(kind, begins | ends, stream, part)
+            });
+            let bytes: Vec<u8> = frames.flatten().collect();
             if wire.seen().is_cut() || !wire.send(&bytes).await {
                 break;
             }

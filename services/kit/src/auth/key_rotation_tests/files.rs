@@ -37,8 +37,9 @@ async fn files_and_urls_are_followed_until_the_shutdown() {
     let path = folder.path().join("service.json");
     let server = KeyServer::start(&jwks(&[2])).await;
     let service = Source::of_file(&path, &jwks(&[1]), Some(SERVICE)).unwrap();
-    let keys = TokenKeys::of_url(&server.url()).unwrap();
-    let world = World::new(keys.with_first(service).with_second(SHORT));
+    let mut keys = TokenKeys::of_url(&server.url()).unwrap();
+    keys.put_first(service);
+    let world = World::new(keys.with_second(SHORT));
     world.verifier.fetch_first_keys().await.unwrap();
     assert!(world.knows(1) && world.knows(2));
 
@@ -70,8 +71,9 @@ async fn a_services_keys_are_capped_whatever_the_files_and_other_sources_say() {
     let everything = json!({ "keys": [signer(1).jwk(Some(Scopes::all()))] }).to_string();
     let service = Source::of_file(&path, &everything, Some(SERVICE)).unwrap();
     // The other source has the service's own key, which would remove its cap.
-    let keys = Keys::from_jwks(&jwks(&[1, 2])).unwrap();
-    let world = World::new(TokenKeys::from(keys).with_first(service));
+    let mut keys = TokenKeys::from(Keys::from_jwks(&jwks(&[1, 2])).unwrap());
+    keys.put_first(service);
+    let world = World::new(keys);
     let scopes = |seed: u64, subject: &str| {
         let mut claims = claims().with_scopes(Scopes::all());
         subject.clone_into(&mut claims.sub);

@@ -65,9 +65,13 @@ impl World {
         self
     }
 
+    fn sources(&self) -> &TokenKeys {
+        &self.verifier.issuers[0].keys
+    }
+
     /// Checks every source once.
     async fn look_again(&self) {
-        for source in &self.verifier.sources.sources {
+        for source in &self.sources().sources {
             drop(self.verifier.look_at(source).await);
         }
     }

@@ -88,12 +88,14 @@ fn settings_name_one_source_and_what_is_wrong_with_it() {
             ("JWKS_FILE", file),
             ("JWKS_URL", url),
             ("SERVICE_FILE", of_service),
+            ("TOKEN_ISSUER", ISSUER),
+            ("TOKEN_AUDIENCE", AUDIENCE),
         ];
         let mut reader = Reader::new(&source);
-        let read = read_token_keys(&mut reader, Some(keys));
+        let read = read_issuers(&mut reader, Some(keys));
         assert!(!format!("{read:?}").contains("hunter2"), "{read:?}");
         match (reader.finish(), expected) {
-            (Ok(()), Ok(count)) => assert_eq!(read.unwrap().sources.len(), count),
+            (Ok(()), Ok(count)) => assert_eq!(read.unwrap()[0].keys.sources.len(), count),
             (Err(ConfigErrors(errors)), Err(expected)) => {
                 assert_eq!(errors.len(), 1, "{errors:?}");
                 assert!(errors[0].starts_with(expected), "{errors:?}");

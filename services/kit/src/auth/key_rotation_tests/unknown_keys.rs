@@ -81,7 +81,7 @@ async fn only_a_key_that_could_make_the_token_valid_and_be_new_is_asked_for() {
     let each = each.chain(refused.map(|token| (token, invalid)));
     for (token, expected) in each.chain([(late, ErrorReason::AccessTokenExpired)]) {
         assert_eq!(reason(world.verifier.verify(&token)), expected, "{token}");
-        let asked = world.verifier.sources.wanted.notified().now_or_never();
+        let asked = world.sources().wanted.notified().now_or_never();
         let is_asked_for = expected == ErrorReason::Overloaded;
         assert_eq!(asked.is_some(), is_asked_for, "{token}");
     }
