@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::{code, update};
 
+const CREATE: &str = "EnrollmentCodeService.CreateEnrollmentCode";
 const UPDATE: &str = "EnrollmentCodeService.UpdateEnrollmentCode";
 
 async fn admitted(homeroom: &Homeroom, user: &str, credential: &str) {
@@ -135,6 +136,18 @@ async fn b6_only_verified_addresses_in_the_listed_domains_get_in(homeroom) {
         let refused = school.try_enrollment_code(&school.class, EnrollmentCode { email_domains: vec![broad.to_owned()], ..code("BIO102") }).await.unwrap_err();
         assert_eq!(reason(&refused), "DOMAIN_TOO_BROAD", "{broad}");
     }
+    // The platform answers for a domain in which only pupils have addresses; nobody else does.
+    let broad = json!({"parent": school.class, "enrollment_code": {"code": "BIO103", "email_domains": ["glow.sch.uk"]}, "acknowledge_broad_domain": true});
+    assert_eq!(school.admin.refused(CREATE, broad.clone()).await, "SCOPE_MISSING");
+    let scopes = &["homeroom.act_as", "homeroom.platform"];
+    let platform = homeroom.user_with(Claims { scopes, acting_user: "admin", ..Claims::of("platform") });
+    let made = platform.done(CREATE, broad).await;
+    assert_eq!(made["emailDomains"], json!(["glow.sch.uk"]));
+    let code = made["fullCode"].as_str().unwrap();
+    let pupil = homeroom.user_with(Claims { email: "mia@glow.sch.uk", email_verified: true, ..Claims::of("mia") });
+    assert_eq!(pupil.redeem(code).await.unwrap().outcome().as_str_name(), "ADMITTED");
+    let wider = json!({"enrollment_code": {"name": made["name"], "email_domains": ["*.sch.uk"]}, "acknowledge_broad_domain": true});
+    assert_eq!(school.admin.refused(UPDATE, wider).await, "SCOPE_MISSING");
 }
 }
 

@@ -123,7 +123,7 @@ pub(super) fn domains() -> Vec<Spoilt> {
         ("03 no public suffix", "k12.ca.us"),
         ("03 no free webmail host", "gmail.com"),
         ("03 no free webmail host", "*.yahoo.co.uk"),
-        ("02 DOMAIN_TOO_BROAD", "github.io"),
+        ("02 DOMAIN_TOO_BROAD", "*.github.io"),
     ] {
         rows.push(row(rule, "too broad", path, json!([domain])).for_reason("DOMAIN_TOO_BROAD"));
     }

@@ -2,7 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use homeroom_api::common::v1::ErrorReason;
-use homeroom_kit::{rpc::Patch, validation::Violations};
+use homeroom_kit::{
+    Result,
+    auth::{Caller, Scope},
+    rpc::Patch,
+    validation::Violations,
+};
 
 use crate::{
     domain::{domain_rule::DomainRule, ways::enrollment_code::EnrollmentCode},
@@ -18,6 +23,8 @@ pub(crate) struct CodeFields {
     pub(crate) valid_till: Patch<Option<DateTime<Utc>>>,
     /// The domains whose addresses get in; empty: all (B6).
     pub(crate) email_domains: Patch<Vec<DomainRule>>,
+    /// True if the platform answers for domains in which strangers have addresses.
+    pub(crate) acknowledges_broad_domain: bool,
     /// The switch (B8).
     pub(crate) enabled: Patch<bool>,
     /// The number of people that it admits; None: any number.
@@ -29,6 +36,14 @@ pub(crate) struct CodeFields {
 }
 
 impl CodeFields {
+    /// Fails with `SCOPE_MISSING` if a caller other than the platform acknowledges a broad domain.
+    pub(crate) fn check_acknowledged(&self, caller: &Caller) -> Result<()> {
+        if self.acknowledges_broad_domain {
+            caller.require(Scope::Platform)?;
+        }
+        Ok(())
+    }
+
     /// Sets the fields, and adds the names of those that changed to `all`. Returns true if this switches the code off.
     pub(super) fn set(self, row: &mut InvitationRow, all: &mut Vec<&'static str>) -> bool {
         let mut enabled = row.enabled;

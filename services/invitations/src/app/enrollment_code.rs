@@ -138,6 +138,7 @@ pub(crate) async fn create(
     (code, fields): (EnrollmentCode, CodeFields),
 ) -> Result<Change> {
     work.refuse_archived()?;
+    fields.check_acknowledged(&work.caller)?;
     let app = Arc::clone(&work.app);
     let mut row = work.new_invitation(KIND);
     fields.set(&mut row, &mut Vec::new());
@@ -161,6 +162,7 @@ pub(crate) async fn update(
     name: InvitationName,
     (update, etag): (CodeUpdate, String),
 ) -> Result<Change> {
+    update.fields.check_acknowledged(&work.caller)?;
     let mut row = work.load(&name, &etag).await?;
     work.apply(&mut row, update).await?;
     Ok(Change::shown(row))

@@ -39,19 +39,32 @@ impl DomainRule {
     /// # Errors
     /// [`DomainRuleError`] if the text is no domain name, or if the rule would let strangers in.
     pub fn parse(text: &str) -> Result<Self, DomainRuleError> {
-        let rule = Self::stored(text)?;
-        let registrable = psl::domain_str(&rule.domain).ok_or(DomainRuleError::TooBroad)?;
-        if is_free_webmail(registrable) {
+        let rule = Self::acknowledged(text)?;
+        if rule.is_broad() {
             return Err(DomainRuleError::TooBroad);
         }
         Ok(rule)
     }
 
-    /// Reads a rule that was accepted before, whatever today's lists of public suffixes and webmail hosts say of it.
+    /// Returns true if strangers have addresses in the domain, as far as the lists of public suffixes and webmail hosts
+    /// tell.
+    fn is_broad(&self) -> bool {
+        if let Some(registrable) = psl::domain_str(&self.domain) {
+            return is_free_webmail(registrable);
+        }
+        // A suffix in the private part of the list is a domain of one owner, such as a university, below which others
+        // have domains. The other suffixes are registries.
+        let suffix = psl::suffix(self.domain.as_bytes());
+        let is_private = suffix.is_some_and(|suffix| suffix.typ() == Some(psl::Type::Private));
+        !is_private || self.subdomains
+    }
+
+    /// Reads a rule whatever the lists of public suffixes and webmail hosts say of it: one that was accepted before, or
+    /// that the platform answers for.
     ///
     /// # Errors
     /// [`DomainRuleError`] if the text is no domain name.
-    pub fn stored(text: &str) -> Result<Self, DomainRuleError> {
+    pub fn acknowledged(text: &str) -> Result<Self, DomainRuleError> {
         let text = text.trim();
         if text.len() > MAX_DOMAIN_RULE_BYTES {
             return Err(DomainRuleError::Malformed);
@@ -87,7 +100,7 @@ impl TryFrom<String> for DomainRule {
     type Error = DomainRuleError;
 
     fn try_from(text: String) -> Result<Self, DomainRuleError> {
-        Self::stored(&text)
+        Self::acknowledged(&text)
     }
 }
 
@@ -157,7 +170,9 @@ mod tests {
             "co.uk",
             "*.co.uk",
             "k12.ca.us",
-            "github.io",
+            "*.github.io",
+            "*.rub.de",
+            "glow.sch.uk",
             "gmail.com",
             "*.gmail.com",
             "GMAIL.com",
@@ -167,6 +182,22 @@ mod tests {
         ] {
             let refused = DomainRule::parse(text);
             assert_eq!(refused, Err(DomainRuleError::TooBroad), "{text}");
+            // A single label is no domain of addresses, whoever answers for it.
+            let acknowledged = DomainRule::acknowledged(text);
+            let name = text.trim_start_matches("*.");
+            assert_eq!(acknowledged.is_ok(), name.contains('.'), "{text}");
+        }
+    }
+
+    #[test]
+    fn b6_a_suffix_of_one_owner_is_no_registry() {
+        for (rule, email) in [
+            ("rub.de", "a@rub.de"),
+            ("ruhr-uni-bochum.de", "a@ruhr-uni-bochum.de"),
+            ("*.stud.rub.de", "a@x.stud.rub.de"),
+            ("pupils.glow.sch.uk", "a@pupils.glow.sch.uk"),
+        ] {
+            assert!(matches(rule, email), "{rule}");
         }
     }
 

@@ -19,7 +19,7 @@ use homeroom_kit::{
 
 use super::{
     convert::filter,
-    token_fields::{code_fields, new_enrollment_code, read_code},
+    token_fields::{Acknowledged, code_fields, new_enrollment_code, read_code},
     views::{View, held, max_uses, views},
 };
 use crate::{
@@ -91,7 +91,11 @@ fn create(
 ) -> Option<(Place, (EnrollmentCode, CodeFields))> {
     let place = v.take("parent", Place::parse(&request.parent));
     let asked = v.required_or_default("enrollment_code", &request.enrollment_code);
-    let new = new_enrollment_code(v, &asked, request.acknowledge_weak);
+    let acknowledged = Acknowledged {
+        weak: request.acknowledge_weak,
+        broad_domain: request.acknowledge_broad_domain,
+    };
+    let new = new_enrollment_code(v, &asked, acknowledged);
     place.zip(new)
 }
 
@@ -105,7 +109,7 @@ fn update(
     let named = mask.touches("code", !asked.code.is_empty());
     let update = CodeUpdate {
         code: named.then(|| read_code(v, &asked.code)).flatten(),
-        fields: code_fields(v, &mask, &asked),
+        fields: code_fields(v, &mask, &asked, request.acknowledge_broad_domain),
         acknowledge_weak: request.acknowledge_weak,
     };
     Some((name?, (update, asked.etag)))

@@ -82,20 +82,29 @@ pub(crate) fn words(violations: &mut Violations, words: i32) -> WordCount {
     violations.take("token.words", parsed).unwrap_or_default()
 }
 
+/// The warnings about an enrollment code that its author has seen.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Acknowledged {
+    /// The code is easy to guess.
+    pub(crate) weak: bool,
+    /// Strangers have addresses in its domains.
+    pub(crate) broad_domain: bool,
+}
+
 /// Reads an enrollment code to make.
 pub(crate) fn new_enrollment_code(
     v: &mut Violations,
     message: &EnrollmentCodeMessage,
-    acknowledge_weak: bool,
+    acknowledged: Acknowledged,
 ) -> Option<(EnrollmentCode, CodeFields)> {
     let code = read_code(v, &message.code);
-    let fields = code_fields(v, &Mask::all(), message);
+    let fields = code_fields(v, &Mask::all(), message, acknowledged.broad_domain);
     let code = code?;
     // An invalid domain is reported separately, and will limit the code once it is corrected.
     let guarded = !message.email_domains.is_empty();
     let valid = (fields.valid_from, fields.valid_till);
     if let (Patch::Set(from), Patch::Set(till)) = valid {
-        check_code(v, &code, (from, till), guarded, acknowledge_weak);
+        check_code(v, &code, (from, till), guarded, acknowledged.weak);
     }
     Some((code, fields))
 }
@@ -120,6 +129,7 @@ pub(crate) fn code_fields(
     v: &mut Violations,
     mask: &Mask,
     message: &EnrollmentCodeMessage,
+    acknowledge_broad_domain: bool,
 ) -> CodeFields {
     let (from, till) = (&message.valid_from_time, &message.valid_till_time);
     let (domains, label) = (&message.email_domains, &message.display_name);
@@ -131,8 +141,9 @@ pub(crate) fn code_fields(
             v.timestamp("enrollment_code.valid_till_time", till)
         }),
         email_domains: mask.patch("email_domains", !domains.is_empty(), || {
-            read_domains(v, domains)
+            read_domains(v, domains, acknowledge_broad_domain)
         }),
+        acknowledges_broad_domain: acknowledge_broad_domain,
         enabled: mask.patch("enabled", message.enabled.is_some(), || {
             message.enabled.unwrap_or(true)
         }),
@@ -152,7 +163,16 @@ pub(crate) fn code_fields(
     }
 }
 
-fn read_domains(violations: &mut Violations, texts: &[String]) -> Vec<DomainRule> {
+fn read_domains(
+    violations: &mut Violations,
+    texts: &[String],
+    acknowledge_broad: bool,
+) -> Vec<DomainRule> {
+    let parse = if acknowledge_broad {
+        DomainRule::acknowledged
+    } else {
+        DomainRule::parse
+    };
     violations.check(
         texts.len() <= MAX_DOMAIN_RULES,
         "enrollment_code.email_domains",
@@ -161,7 +181,7 @@ fn read_domains(violations: &mut Violations, texts: &[String]) -> Vec<DomainRule
     let mut rules = Vec::new();
     for (index, text) in texts.iter().enumerate().take(MAX_DOMAIN_RULES) {
         let field = format!("enrollment_code.email_domains[{index}]");
-        match DomainRule::parse(text) {
+        match parse(text) {
             Ok(rule) if rules.contains(&rule) => {}
             Ok(rule) => rules.push(rule),
             Err(error @ DomainRuleError::Malformed) => violations.add(&field, error.to_string()),
@@ -208,7 +228,11 @@ mod tests {
         acknowledge_weak: bool,
     ) -> Result<(EnrollmentCode, CodeFields)> {
         let mut violations = Violations::new();
-        let new = new_enrollment_code(&mut violations, message, acknowledge_weak);
+        let acknowledged = Acknowledged {
+            weak: acknowledge_weak,
+            broad_domain: false,
+        };
+        let new = new_enrollment_code(&mut violations, message, acknowledged);
         violations.finish_with(new)
     }
 
