@@ -5,6 +5,7 @@ mod addresses;
 pub mod clients;
 pub mod databases;
 pub mod dice;
+pub mod key_server;
 pub mod postgres;
 pub mod probes;
 pub mod processes;

@@ -137,6 +137,20 @@ impl Processes {
         self
     }
 
+    /// Gives membership the key of invitations in a file of its own.
+    #[must_use]
+    pub fn with_keys_of_invitations(self) -> Self {
+        let path = |name: &str| self.shared.folder.path().join(name);
+        let set = std::fs::read_to_string(path("jwks.json")).unwrap();
+        let mut set: serde_json::Value = serde_json::from_str(&set).unwrap();
+        let keys = set["keys"].as_array_mut().unwrap();
+        keys.drain(..keys.len() - 1);
+        let file = path("invitations.json");
+        std::fs::write(&file, set.to_string()).unwrap();
+        let file = file.display().to_string();
+        self.with_setting(Service::Membership, "INVITATIONS_JWKS_FILE", &file)
+    }
+
     /// Appends all output of one of them to a file.
     #[must_use]
     pub fn with_log(mut self, service: Service, path: PathBuf) -> Self {

@@ -1,12 +1,7 @@
 //! Both services read the key set of their callers from a URL: it is rotated while they run, and
 //! becomes unreachable.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use chrono::TimeDelta;
 use homeroom_kit::{
@@ -18,16 +13,12 @@ use homeroom_tests::{
     Clients, Engine, School,
     databases::Databases,
     details, eventually, free_address,
+    key_server::KeyServer,
     probes::metric,
     processes::{Processes, Service},
     reason,
 };
-use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
+use serde_json::json;
 use tonic::{Code, Status};
 
 use crate::request;
@@ -36,51 +27,6 @@ const ISSUER: &str = "https://issuer.example";
 const AUDIENCE: &str = "homeroom";
 /// The metric of the last time at which the set was read.
 const READ_TIME: &str = "homeroom_token_keys_read_timestamp_seconds";
-
-/// A server of a key set; it stops when dropped.
-struct KeyServer {
-    address: SocketAddr,
-    body: Arc<Mutex<String>>,
-    serving: JoinHandle<()>,
-}
-
-impl KeyServer {
-    async fn start(signer: &Signer) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let body = Arc::new(Mutex::new(jwks(signer)));
-        let shown = Arc::clone(&body);
-        let serving = tokio::spawn(async move {
-            loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let body = shown.lock().unwrap().clone();
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    head.push(stream.read_u8().await.unwrap());
-                }
-                let length = body.len();
-                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
-                stream.write_all(answer.as_bytes()).await.unwrap();
-            }
-        });
-        Self {
-            address,
-            body,
-            serving,
-        }
-    }
-
-    fn rotate_to(&self, signer: &Signer) {
-        *self.body.lock().unwrap() = jwks(signer);
-    }
-
-    /// Stops the server, so that nobody answers at its address.
-    async fn go_away(self) {
-        self.serving.abort();
-        drop(self.serving.await);
-        assert!(TcpStream::connect(self.address).await.is_err());
-    }
-}
 
 /// Returns the seconds since 1970.
 #[expect(clippy::cast_precision_loss, reason = "a time of this century")]
@@ -93,23 +39,12 @@ fn jwks(signer: &Signer) -> String {
     json!({ "keys": [signer.jwk(None)] }).to_string()
 }
 
-/// Returns the key set of a file, reduced to its last key.
-fn last_key(path: &std::path::Path) -> String {
-    let set: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    let keys = set["keys"].as_array().unwrap();
-    json!({ "keys": [keys.last().unwrap()] }).to_string()
-}
-
 /// Starts two services that have no key except from the URL; membership also has the key of
 /// invitations.
 async fn start(keys: &KeyServer) -> (Processes, SocketAddr) {
     let mut processes = Processes::on(Databases::create(Engine::Sqlite).await);
-    let folder = processes.keys_file(Service::Membership);
-    let folder = folder.parent().unwrap();
-    let of_invitations = folder.join("invitations.json");
-    fs::write(&of_invitations, last_key(&folder.join("jwks.json"))).unwrap();
     let metrics = free_address();
-    let url = format!("http://{}/jwks.json", keys.address);
+    let url = keys.url();
     for service in Service::BOTH {
         processes = processes
             .with_setting(service, "JWKS_FILE", "")
@@ -117,17 +52,11 @@ async fn start(keys: &KeyServer) -> (Processes, SocketAddr) {
             .with_setting(service, "TOKEN_ISSUER", ISSUER)
             .with_setting(service, "TOKEN_AUDIENCE", AUDIENCE);
     }
-    processes = processes
-        .with_setting(
-            Service::Membership,
-            "INVITATIONS_JWKS_FILE",
-            of_invitations.to_str().unwrap(),
-        )
-        .with_setting(
-            Service::Membership,
-            "METRICS_LISTEN_ADDRESS",
-            &metrics.to_string(),
-        );
+    processes = processes.with_keys_of_invitations().with_setting(
+        Service::Membership,
+        "METRICS_LISTEN_ADDRESS",
+        &metrics.to_string(),
+    );
     processes.launch_both().await;
     (processes, metrics)
 }
@@ -185,7 +114,7 @@ async fn both_know(processes: &Processes, code: &str, signer: &Signer) {
 #[tokio::test]
 async fn keys_at_a_url_are_rotated_without_a_restart_and_outlast_their_server() {
     let [a, b, unknown] = [(); 3].map(|()| Signer::generate(&SystemRandomness).unwrap());
-    let keys = KeyServer::start(&a).await;
+    let keys = KeyServer::start(jwks(&a)).await;
     let begun = now();
     let (processes, metrics) = start(&keys).await;
     let school = School::create("hamilton", 5, |claims| {
@@ -199,7 +128,7 @@ async fn keys_at_a_url_are_rotated_without_a_restart_and_outlast_their_server() 
 
     // The first token of another key causes a read of the set; then older tokens of a key that is
     // not in it are invalid.
-    keys.rotate_to(&b);
+    keys.say(jwks(&b));
     both_look_for(&processes, &code, &b).await;
     both_know(&processes, &code, &b).await;
     for answer in answers(&processes, &code, &a, TimeDelta::minutes(5)).await {
