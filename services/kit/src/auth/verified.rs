@@ -61,8 +61,8 @@ pub(super) fn digest_of(token: &str) -> TokenDigest {
     whole
 }
 
-/// The keys of each issuer in use, and the tokens that they have verified. Both are replaced together, so that no token outlives its
-/// key, and a token that is being verified with earlier keys is not stored among these.
+/// The keys of each issuer in use, and the tokens that they have verified. Both are replaced together, so that no token
+/// outlives its key, and a token that is being verified with earlier keys is not stored among these.
 #[derive(Debug, Default)]
 pub(super) struct TrustedKeys {
     keys: Vec<(Arc<Issuer>, Keys)>,
