@@ -12,6 +12,8 @@ const loader = require("@grpc/proto-loader");
 
 const [membershipAddress, invitationsAddress, protoFolder] = process.argv.slice(2);
 const DEADLINE_MILLISECONDS = 20_000;
+// The calls with a large refusal.
+const LARGE_REFUSALS = 400;
 
 const contract = grpc.loadPackageDefinition(
   loader.loadSync(
@@ -19,6 +21,7 @@ const contract = grpc.loadPackageDefinition(
       "homeroom/membership/v1/organization_service.proto",
       "homeroom/membership/v1/class_service.proto",
       "homeroom/invitations/v1/class_code_service.proto",
+      "homeroom/invitations/v1/enrollment_code_service.proto",
       "homeroom/invitations/v1/redemption_service.proto",
       "google/rpc/status.proto",
       "google/rpc/error_details.proto",
@@ -43,7 +46,8 @@ async function refused(client, method, token, request) {
   try {
     await call(client, method, token, request);
   } catch (error) {
-    const [bytes] = error.metadata.get("grpc-status-details-bin");
+    // A refusal that the client itself makes of what it cannot read has none.
+    const [bytes = Buffer.alloc(0)] = error.metadata.get("grpc-status-details-bin");
     const protobuf = require("protobufjs");
     const root = new protobuf.Root();
     root.resolvePath = (_origin, target) =>
@@ -69,6 +73,7 @@ const { PLATFORM_TOKEN: platform, TEACHER_TOKEN: teacher, STUDENT_TOKEN: student
 const organizations = new membership.v1.OrganizationService(membershipAddress, credentials);
 const classes = new membership.v1.ClassService(membershipAddress, credentials);
 const classCodes = new invitations.v1.ClassCodeService(invitationsAddress, credentials);
+const enrollmentCodes = new invitations.v1.EnrollmentCodeService(invitationsAddress, credentials);
 const redemptions = new invitations.v1.RedemptionService(invitationsAddress, credentials);
 
 const organization = await call(organizations, "CreateOrganization", platform, {
@@ -98,3 +103,17 @@ check(
   bad.details["google.rpc.BadRequest"].field_violations.map((violation) => violation.field).sort(),
   ["credential", "request_id"],
 );
+
+const answers = {};
+for (let call = 0; call < LARGE_REFUSALS; call += 1) {
+  const { code, details } = await refused(enrollmentCodes, "UpdateEnrollmentCode", teacher, {
+    enrollment_code: { name: `${organization.name}/enrollmentCodes/none` },
+    update_mask: { paths: Array(1_000).fill("nothing") },
+  });
+  const last = details["google.rpc.BadRequest"]?.field_violations.at(-1);
+  const answer = `${code} ${last?.description.replace(/[0-9]+/, "N")}`;
+  answers[answer] = (answers[answer] ?? 0) + 1;
+}
+check("a thousand violations at once, in every call", answers, {
+  [`${grpc.status.INVALID_ARGUMENT} and N more`]: LARGE_REFUSALS,
+});

@@ -4,7 +4,9 @@ Usage: reflection.py MEMBERSHIP INVITATIONS with PLATFORM_TOKEN, TEACHER_TOKEN a
 in the environment. Plays one story and checks each answer; exits 1 at the first that is wrong.
 """
 
+import collections
 import os
+import re
 import sys
 
 import grpc
@@ -15,6 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 DEADLINE_SECONDS = 20
+# The calls with a large refusal. grpcio refuses trailers of more than 8 KiB now and then, and of more than 16 KiB always.
+LARGE_REFUSALS = 400
 
 
 class Service:
@@ -45,7 +49,8 @@ class Service:
         try:
             answer = self.call(method, token, **fields)
         except grpc.RpcError as error:
-            details = dict(error.trailing_metadata())["grpc-status-details-bin"]
+            # A refusal that the client itself makes of what it cannot read has none.
+            details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
             status = self.message("google.rpc.Status").FromString(details)
             decoded = {}
             for detail in status.details:
@@ -110,6 +115,19 @@ def main():
     check("bad input is INVALID_ARGUMENT", refused, grpc.StatusCode.INVALID_ARGUMENT)
     fields = sorted(violation["field"] for violation in details["google.rpc.BadRequest"]["field_violations"])
     check("every violation at once", fields, ["organization.display_name", "organization.seat_limit", "organization_id"])
+
+    answers = collections.Counter()
+    for _ in range(LARGE_REFUSALS):
+        refused, details = invitations.refused(
+            "homeroom.invitations.v1.EnrollmentCodeService.UpdateEnrollmentCode",
+            teacher,
+            enrollment_code={"name": f"{organization['name']}/enrollmentCodes/none"},
+            update_mask=",".join(["nothing"] * 1_000),
+        )
+        violations = details.get("google.rpc.BadRequest", {}).get("field_violations", [{}])
+        answers[refused, re.sub("[0-9]+", "N", violations[-1].get("description", ""))] += 1
+    expected = {(grpc.StatusCode.INVALID_ARGUMENT, "and N more"): LARGE_REFUSALS}
+    check("a thousand violations at once, in every call", answers, expected)
 
 
 if __name__ == "__main__":

@@ -53,11 +53,11 @@ fn refused(address: &str, status: &Status) -> String {
         .into_iter()
         .flat_map(|fields| fields.field_violations)
     {
-        lines.push(format!("{}: {}", violation.field, violation.description));
+        lines.push(described(&violation.field, violation.description));
     }
     let failed = status.get_details_precondition_failure();
     for violation in failed.into_iter().flat_map(|failed| failed.violations) {
-        lines.push(format!("{}: {}", violation.subject, violation.description));
+        lines.push(described(&violation.subject, violation.description));
     }
     let info = status.get_details_error_info();
     for (name, value) in info.into_iter().flat_map(|info| info.metadata) {
@@ -81,20 +81,30 @@ fn refused(address: &str, status: &Status) -> String {
     lines.join("\n  ")
 }
 
+/// Returns the line of one violation; the one that counts the others has no name.
+fn described(name: &str, description: String) -> String {
+    if name.is_empty() {
+        description
+    } else {
+        format!("{name}: {description}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use homeroom_api::common::v1::ErrorReason;
-    use homeroom_kit::Error;
+    use homeroom_kit::{Error, status::FieldViolation};
 
     use super::*;
 
     #[test]
     fn a_refusal_says_its_code_reason_and_fields() {
-        let error = Error::new(ErrorReason::InvalidRequest, "Correct the fields.")
-            .violation("parent", "must be set");
+        let all = vec![FieldViolation::new("parent", "must be set")];
+        let error =
+            Error::new(ErrorReason::InvalidRequest, "Correct the fields.").violations(all, 2);
         assert_eq!(
             refused("127.0.0.1:1", &error.into()),
-            "INVALID_ARGUMENT INVALID_REQUEST: Correct the fields.\n  parent: must be set"
+            "INVALID_ARGUMENT INVALID_REQUEST: Correct the fields.\n  parent: must be set\n  and 2 more"
         );
     }
 

@@ -14,8 +14,8 @@ use crate::{
     status::{Error, FieldViolation, Result},
 };
 
-/// Maximum number of violations that one answer describes; the others are counted. Answers travel in trailers, whose
-/// size clients limit.
+/// Maximum number of violations that one answer describes; the others are counted. An answer describes fewer of those
+/// that are long ([`STATUS_BYTES_MAX`](crate::status::STATUS_BYTES_MAX)).
 pub const VIOLATIONS_MAX: usize = 50;
 /// Maximum number of fields that the message of an answer names; the violations name the others.
 pub const MESSAGE_FIELDS_MAX: usize = 10;
@@ -112,7 +112,7 @@ impl Violations {
 
     /// Fails if there are violations: with their reason if all share it, else with `INVALID_REQUEST`. Describes up to
     /// [`VIOLATIONS_MAX`] of them and counts the others in one last line.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(self) -> Result<()> {
         let message = match self.described.as_slice() {
             [] => return Ok(()),
             [only] => format!("Correct the field {}: {}.", only.field, only.description),
@@ -129,12 +129,8 @@ impl Violations {
                 format!("Correct the fields {}{more}.", named.join(", "))
             }
         };
-        if self.more > 0 {
-            let more = format!("and {} more", self.more);
-            self.described.push(FieldViolation::new("", more));
-        }
         let reason = self.shared.unwrap_or(ErrorReason::InvalidRequest);
-        Err(Error::new(reason, message).violations(self.described))
+        Err(Error::new(reason, message).violations(self.described, self.more))
     }
 
     /// Fails like [`Violations::finish`], else returns the value, which is None only if there are violations.

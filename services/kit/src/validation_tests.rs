@@ -1,3 +1,5 @@
+use tonic_types::StatusExt as _;
+
 use super::*;
 
 fn fields(violations: Violations) -> Vec<String> {
@@ -47,8 +49,8 @@ fn violations_beyond_the_bound_are_counted() {
         (1, "and 1 more"),
         (10_000, "and 10000 more"),
     ] {
-        let error = of(VIOLATIONS_MAX + more);
-        let told = error.field_violations();
+        let status = tonic::Status::from(of(VIOLATIONS_MAX + more));
+        let told = status.get_details_bad_request().unwrap().field_violations;
         assert_eq!(told.len(), VIOLATIONS_MAX + more.min(1));
         assert_eq!(told.last().unwrap().description, last);
     }

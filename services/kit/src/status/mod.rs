@@ -15,12 +15,15 @@ use std::{
 
 use homeroom_api::common::v1::ErrorReason;
 pub use reasons::{code_of, default_retry_delay, is_precondition};
-use tonic::Code;
+use tonic::{Code, Status};
 pub use tonic_types::FieldViolation;
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt as _};
 
 /// The domain of every `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "homeroom";
+/// Maximum number of bytes of an encoded `google.rpc.Status`. It travels in base64 in the trailers of a call, together
+/// with the message; grpcio takes 8 KiB of them by default, and answers `RESOURCE_EXHAUSTED` in place of larger ones.
+pub const STATUS_BYTES_MAX: usize = 4_800;
 
 /// The message of an internal failure to the caller.
 const INTERNAL_MESSAGE: &str = "An internal error occurred; retry later, and give the request id to the operator if it persists.";
@@ -35,6 +38,8 @@ struct Parts {
     metadata: BTreeMap<String, String>,
     /// Every other detail.
     details: ErrorDetails,
+    /// The number of `BadRequest` violations that are not described.
+    more: usize,
     cause: Option<Arc<str>>,
 }
 
@@ -94,10 +99,11 @@ impl Error {
         self
     }
 
-    /// Sets the `BadRequest` violations.
+    /// Sets the `BadRequest` violations, and how many there are besides.
     #[must_use]
-    pub fn violations(mut self, violations: Vec<FieldViolation>) -> Self {
-        self.0.details.set_bad_request(violations);
+    pub fn violations(mut self, described: Vec<FieldViolation>, more: usize) -> Self {
+        self.0.details.set_bad_request(described);
+        self.0.more = more;
         self
     }
 
@@ -161,6 +167,13 @@ impl Error {
         violations.map_or(&[], |found| &found.field_violations)
     }
 
+    /// Returns the length of the longer list of violations.
+    fn longest_list(&self) -> usize {
+        let failed = self.0.details.precondition_failure();
+        let failed = failed.map_or(0, |found| found.violations.len());
+        self.field_violations().len().max(failed)
+    }
+
     /// Returns the delay before a retry: the one that was set, otherwise the reason's default.
     #[must_use]
     pub fn retry_delay(&self) -> Option<Duration> {
@@ -178,7 +191,7 @@ impl Error {
     /// Reads the error of another Homeroom service back. Returns `None` if it is not one of our
     /// reasons.
     #[must_use]
-    pub fn from_status(status: &tonic::Status) -> Option<Self> {
+    pub fn from_status(status: &Status) -> Option<Self> {
         let details = status.check_error_details().ok()?;
         let info = details
             .error_info()
@@ -190,8 +203,19 @@ impl Error {
         Some(error)
     }
 
-    fn details(&self) -> ErrorDetails {
+    /// Returns the details; of each list of violations without the last `left_out`, which are counted instead.
+    fn details(&self, left_out: usize) -> ErrorDetails {
         let mut details = self.0.details.clone();
+        if let Some(bad) = self.0.details.bad_request() {
+            let counted = |more: String| FieldViolation::new("", more);
+            let told = shortened(&bad.field_violations, left_out, self.0.more, counted);
+            details.set_bad_request(told);
+        }
+        if let Some(failed) = self.0.details.precondition_failure() {
+            let counted = |more: String| PreconditionViolation::new("", "", more);
+            let told = shortened(&failed.violations, left_out, 0, counted);
+            details.set_precondition_failure(told);
+        }
         if let Some(reason) = self.0.reason {
             let metadata = self
                 .0
@@ -220,9 +244,22 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<Error> for tonic::Status {
-    /// Makes the status; there is no other way to one. An internal failure is logged here, once,
-    /// because this conversion handles it.
+/// Returns the violations without the last `left_out`, and one that counts those and `more`.
+fn shortened<V: Clone>(
+    all: &[V],
+    left_out: usize,
+    more: usize,
+    counted: impl FnOnce(String) -> V,
+) -> Vec<V> {
+    let kept = all.len().saturating_sub(left_out);
+    let more = all.len() - kept + more;
+    let counted = (more > 0).then(|| counted(format!("and {more} more")));
+    all.iter().take(kept).cloned().chain(counted).collect()
+}
+
+impl From<Error> for Status {
+    /// Makes the status, with as many violations as fit into [`STATUS_BYTES_MAX`]; there is no other way to one. An
+    /// internal failure is logged here, once, because this conversion handles it.
     fn from(error: Error) -> Self {
         if let Some(cause) = error.cause() {
             tracing::error!(
@@ -231,7 +268,11 @@ impl From<Error> for tonic::Status {
                 "a call failed inside"
             );
         }
-        tonic::Status::with_error_details(error.code(), error.message(), error.details())
+        let (code, message) = (error.code(), error.message());
+        (0..=error.longest_list())
+            .map(|left_out| Status::with_error_details(code, message, error.details(left_out)))
+            .find(|status| status.details().len() <= STATUS_BYTES_MAX)
+            .unwrap_or_else(|| Status::new(code, message))
     }
 }
 

@@ -109,3 +109,60 @@ fn a_status_of_another_domain_is_not_ours() {
     let unknown = tonic::Status::with_error_details(Code::FailedPrecondition, "x", unknown);
     assert!(Error::from_status(&unknown).is_none());
 }
+
+/// The bytes of headers that grpcio takes by default, counted as in HTTP/2: 32 for each header besides its text.
+const HEADERS_BYTES_MAX: usize = 8 * 1024;
+/// The bytes of the headers besides those of the status: `:status`, `date`, the longest `x-request-id`, and a proxy's.
+const OTHER_HEADERS_BYTES: usize = 600;
+
+/// Returns the bytes of the headers of a refusal.
+fn header_bytes(status: Status) -> usize {
+    let refusal = status.into_http::<()>();
+    let headers = refusal.headers().iter();
+    headers
+        .map(|(name, value)| name.as_str().len() + value.len() + 32)
+        .sum()
+}
+
+#[test]
+fn violations_are_described_up_to_the_bytes_that_every_client_takes() {
+    const SHORT: usize = 30;
+    let refusal = |last: usize| {
+        let mut all = vec![FieldViolation::new("field", "x".repeat(100)); SHORT];
+        all.push(FieldViolation::new("last", "x".repeat(last)));
+        let message = "m".repeat(500);
+        let error = Error::new(ErrorReason::InvalidRequest, message).violations(all, 7);
+        let status = Status::from(error);
+        let bad = status.get_details_bad_request().unwrap();
+        let counted = bad.field_violations.last().unwrap().description.clone();
+        (status, bad.field_violations.len(), counted)
+    };
+    let edge = (0..STATUS_BYTES_MAX).take_while(|last| refusal(*last).1 == SHORT + 2);
+    let edge = edge.last().unwrap();
+    let (status, _, counted) = refusal(edge);
+    assert_eq!(status.details().len(), STATUS_BYTES_MAX);
+    assert_eq!(counted, "and 7 more");
+    assert!(header_bytes(status) + OTHER_HEADERS_BYTES <= HEADERS_BYTES_MAX);
+    let (status, described, counted) = refusal(edge + 1);
+    assert_eq!((described, counted.as_str()), (SHORT + 1, "and 8 more"));
+    assert!(status.details().len() < STATUS_BYTES_MAX);
+}
+
+#[test]
+fn u17_so_many_classes_are_named_as_every_client_takes() {
+    let name = "organizations/hamilton/classes/biology-101".to_owned() + &"1".repeat(100);
+    let error = Error::new(ErrorReason::LastOwner, "Transfer them.");
+    let error = (0..100).fold(error, |error, _| {
+        error.precondition("OWNER", &name, "is owned")
+    });
+    let status = Status::from(error);
+    assert!(status.details().len() <= STATUS_BYTES_MAX);
+    let named = status
+        .get_details_precondition_failure()
+        .unwrap()
+        .violations;
+    let (counted, named) = named.split_last().unwrap();
+    assert!(named.iter().all(|one| one.subject == name));
+    let more = 100 - named.len();
+    assert_eq!(counted.description, format!("and {more} more"));
+}
