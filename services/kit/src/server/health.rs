@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Mutex;
 use tonic_health::{
     ServingStatus,
     pb::health_server::{Health as HealthService, HealthServer},
@@ -33,6 +34,8 @@ pub struct Health {
     reporter: HealthReporter,
     names: Vec<&'static str>,
     ready: Arc<AtomicBool>,
+    /// What was reported last: a watch is sent every report.
+    reported: Arc<Mutex<Option<bool>>>,
 }
 
 impl Health {
@@ -45,6 +48,7 @@ impl Health {
             reporter,
             names: vec!["", READINESS],
             ready: Arc::default(),
+            reported: Arc::default(),
         };
         (health, service)
     }
@@ -66,9 +70,14 @@ impl Health {
         self.report().await;
     }
 
-    /// Reports the last known readiness.
+    /// Reports the last known readiness, unless it was reported.
     pub(super) async fn report(&self) {
-        let status = if self.is_ready() {
+        let mut reported = self.reported.lock().await;
+        let ready = self.is_ready();
+        if *reported == Some(ready) {
+            return;
+        }
+        let status = if ready {
             ServingStatus::Serving
         } else {
             ServingStatus::NotServing
@@ -76,6 +85,7 @@ impl Health {
         for name in &self.names {
             self.reporter.set_service_status(name, status).await;
         }
+        *reported = Some(ready);
     }
 
     pub(super) fn is_ready(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Calls without an access token are limited, and a probe is always answered.
 
+use futures::FutureExt as _;
 use tonic_health::pb::HealthCheckResponse;
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
@@ -21,6 +22,21 @@ async fn watch(channel: &Channel) -> Result<tonic::Streaming<HealthCheckResponse
         .watch(HealthCheckRequest::default())
         .await;
     watch.map(Response::into_inner)
+}
+
+#[tokio::test]
+async fn a_watch_of_health_is_sent_changes_alone() {
+    let server = start(|_| {}).await;
+    let mut watching = watch(&server.channel).await.unwrap();
+    assert_eq!(watching.message().await.unwrap().unwrap().status, 2);
+    for _ in 0..2 {
+        server.health.set_ready(false).await;
+        // What was sent before this answer has arrived with it.
+        server.call(server.request("any")).await.unwrap();
+        assert!(watching.message().now_or_never().is_none());
+    }
+    server.health.set_ready(true).await;
+    assert_eq!(watching.message().await.unwrap().unwrap().status, 1);
 }
 
 #[tokio::test]
