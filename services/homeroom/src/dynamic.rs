@@ -8,6 +8,7 @@ use prost_reflect::{
     ServiceDescriptor,
 };
 use serde_json::Value;
+use serde_path_to_error::Track;
 use tonic::{
     Code, Request, Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
@@ -90,8 +91,7 @@ pub(crate) fn request(
     token: &str,
     user: Option<&str>,
 ) -> Result<Request<DynamicMessage>, Failure> {
-    let message = DynamicMessage::deserialize(method.input(), json.clone())?;
-    let mut request = Request::new(message);
+    let mut request = Request::new(message(method, json)?);
     request
         .metadata_mut()
         .insert("authorization", format!("Bearer {token}").parse()?);
@@ -99,6 +99,22 @@ pub(crate) fn request(
         request.metadata_mut().insert(USER_METADATA, user.parse()?);
     }
     Ok(request)
+}
+
+/// Returns the request message of `method` from JSON, or says which field is wrong.
+fn message(method: &MethodDescriptor, json: &Value) -> Result<DynamicMessage, Failure> {
+    let mut track = Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(json.clone(), &mut track);
+    DynamicMessage::deserialize(method.input(), tracked).map_err(|error| {
+        let field = track.path().to_string();
+        let within = format!(" in the field {field}");
+        let within = if field == "." { "" } else { &within };
+        format!(
+            "the request is no {}{within}: {error}",
+            method.input().name()
+        )
+        .into()
+    })
 }
 
 /// Returns the reason in an error; empty if the error is not from Homeroom.
@@ -207,6 +223,8 @@ impl Decoder for DynamicDecoder {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -231,6 +249,28 @@ mod tests {
             path_of(&full),
             "homeroom.invitations.v1.EventService/ListEvents"
         );
+    }
+
+    #[test]
+    fn a_mistake_in_json_is_told_with_its_field() {
+        let contract = Contract::load().unwrap();
+        let method = contract.method("RedemptionService/BatchRedeem").unwrap();
+        let said = |json| message(&method, &json).unwrap_err().to_string();
+        for (json, expected) in [
+            (
+                json!({"requests": [{"user": {"emailVerified": "yes"}}]}),
+                "in the field requests[0].user.emailVerified: ",
+            ),
+            (
+                json!({"requests": [{}, {"credentail": "x"}]}),
+                "in the field requests[1]: ",
+            ),
+            (json!({"requests": 7}), "in the field requests: "),
+            (json!({"reqests": []}), "is no BatchRedeemRequest: "),
+        ] {
+            let said = said(json);
+            assert!(said.contains(expected), "{said}");
+        }
     }
 
     #[test]

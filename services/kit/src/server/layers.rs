@@ -11,7 +11,7 @@ use std::{
 
 use futures::{FutureExt as _, future::BoxFuture};
 use homeroom_api::common::v1::ErrorReason;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service, ServiceExt as _};
@@ -184,6 +184,14 @@ impl Parts {
     /// Answers `DEADLINE_EXCEEDED` just before the caller stops waiting (tonic itself would answer
     /// CANCELLED), and gives the answers of tonic and of panics the reasons of the contract.
     async fn answered(&self, mut request: Request, inner: impl Inner) -> Response {
+        if !is_grpc(request.headers()) {
+            let mut response = refuse(Error::new(
+                ErrorReason::InvalidRequest,
+                "Call by gRPC, with the content-type application/grpc.",
+            ));
+            *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return response;
+        }
         let limit = if is_open_path(request.uri().path()) {
             OPEN_MESSAGE_BYTES_MAX
         } else {
@@ -245,14 +253,22 @@ fn translated(status: &Status, limit: usize) -> Option<Error> {
         Code::ResourceExhausted if status.message().contains("decompressing") => {
             Some(too_large(limit))
         }
-        Code::Internal if status.message().starts_with("failed to decode Protobuf") => {
-            Some(Error::new(
-                ErrorReason::InvalidRequest,
-                "Send this method's request message: the one sent could not be decoded.",
-            ))
-        }
+        // Of a frame, its compression or its message: handlers fail with details.
+        Code::Internal => Some(Error::new(
+            ErrorReason::InvalidRequest,
+            "Send this method's request message in one gRPC frame: what was sent could not be read.",
+        )),
         _ => None,
     }
+}
+
+/// Returns true if the content type is gRPC's, with any format and parameters.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let rest = kind.and_then(|kind| kind.strip_prefix("application/grpc"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']))
 }
 
 fn too_large(limit: usize) -> Error {

@@ -22,6 +22,7 @@ use tokio::{
 };
 use tonic::{Code, Request, Response, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tower::ServiceExt as _;
 
 mod load;
 mod open_calls;
@@ -224,6 +225,39 @@ async fn a_message_may_have_1_mib_and_not_a_byte_more() {
     let status = send(longest + 1).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(reason(&status), ErrorReason::MessageTooLarge);
+}
+
+#[tokio::test]
+async fn a_callers_mistake_in_framing_is_told_as_theirs() {
+    let server = start(|_| {}).await;
+    for (kind, body, http) in [
+        ("application/grpc", &b""[..], 200),
+        ("application/grpc", b"{}", 200),
+        (
+            "application/grpc",
+            b"{\"parent\": \"organizations/-\"}",
+            200,
+        ),
+        ("application/grpc+json", b"\0\0\0\0\x02{}", 200),
+        ("application/grpc", b"\0\0\0\0\x02\x0a", 200),
+        ("application/grpc", b"\x01\0\0\0\0", 200),
+        ("application/grpc", b"\x02\0\0\0\0", 200),
+        ("application/json", b"{}", 415),
+        ("application/grpc-web", b"\0\0\0\0\0", 415),
+        ("", b"\0\0\0\0\0", 415),
+    ] {
+        let mut request = http::Request::post("/homeroom.membership.v1.EventService/ListEvents")
+            .header("authorization", format!("Bearer {}", server.token));
+        if !kind.is_empty() {
+            request = request.header("content-type", kind);
+        }
+        let sent = Body::new(http_body_util::Full::<bytes::Bytes>::from(body));
+        let answered = server.channel.clone().oneshot(request.body(sent).unwrap());
+        let answer = answered.await.unwrap();
+        assert_eq!(answer.status(), http, "{kind} {body:?}");
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(reason(&status), ErrorReason::InvalidRequest, "{kind}");
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ const OPEN: &str = "/grpc.health.v1.Health/Check";
 fn request(headers: &[(&'static str, &str)]) -> Request {
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = http::Uri::from_static(OPEN);
+    let grpc = HeaderValue::from_static("application/grpc");
+    request.headers_mut().insert(CONTENT_TYPE, grpc);
     for (name, value) in headers {
         let value = HeaderValue::from_str(value).unwrap();
         request.headers_mut().append(*name, value);
@@ -140,6 +142,7 @@ async fn what_tonic_refuses_by_itself_gets_a_reason() {
     let too_large = refused(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
     let decompressing = "Error decompressing: size limit, of 1 bytes, exceeded";
     let garbage = "failed to decode Protobuf message: invalid wire type";
+    let internal = (Code::Internal, None);
     let invalid = refused(Code::InvalidArgument, "INVALID_REQUEST");
     let ours = Error::new(ErrorReason::TooManyAttempts, "decompressing");
     let too_many = refused(Code::ResourceExhausted, "TOO_MANY_ATTEMPTS");
@@ -149,6 +152,7 @@ async fn what_tonic_refuses_by_itself_gets_a_reason() {
         (Status::internal(garbage), invalid),
         (Status::unimplemented(""), (Code::Unimplemented, None)),
         (ours.into(), too_many),
+        (Error::internal("a defect").into(), internal),
     ] {
         assert_eq!(answer(status).await, Some(expected));
     }
