@@ -204,7 +204,7 @@ async fn c11_x2_owner_co_teacher_and_administrator_decide_one_or_many_with_a_not
         clients.done(APPROVE, json!({"name": name})).await;
     }
     let decisions = [(3, "APPROVE"), (0, "APPROVE"), (4, "DENY")].map(|(index, action)| json!({"name": requests[index], "action": action, "decide_note": "list"}));
-    let decided = school.co_teacher.done("JoinRequestService.BatchDecideJoinRequests", json!({"parent": school.class, "decisions": decisions})).await;
+    let decided = school.co_teacher.done("JoinRequestService.BatchDecideJoinRequests", json!({"parent": school.class, "requests": decisions})).await;
     let [approved, again, denied] = [0, 1, 2].map(|index| &decided["results"][index]);
     assert_eq!([&approved["joinRequest"]["state"], &denied["joinRequest"]["state"]], ["APPROVED", "DENIED"]);
     assert_eq!(again["status"]["code"], tonic::Code::FailedPrecondition as i32);

@@ -74,7 +74,7 @@ async fn live(homeroom: &Homeroom, school: &School, other: &School) {
     let token =
         json!({"parent": school.class, "token": {"assigned_email": EMAIL, "display_name": NAME}});
     done(&school.teacher, "TokenService.CreateToken", token).await;
-    let batch = json!({"parent": format!("{}/classes/chemistry", school.organization), "tokens": [{"external_id": SCHOOL_ID}]});
+    let batch = json!({"parent": format!("{}/classes/chemistry", school.organization), "requests": [{"token": {"external_id": SCHOOL_ID}}]});
     done(&school.teacher, "TokenService.BatchCreateTokens", batch).await;
 
     // She is a teacher of the other school, who helps with its class, reads its code and admits a

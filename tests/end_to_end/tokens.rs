@@ -139,8 +139,8 @@ async fn a8_a_batch_makes_a_token_for_each_of_a_thousand_roster_rows_with_a_resu
     // One row of the thousand is invalid.
     let id = |index| if index == 500 { "x".repeat(256) } else { format!("S-{index}") };
     let batch = |rows: usize| {
-        let tokens: Vec<_> = (0..rows).map(|index| json!({"external_id": id(index)})).collect();
-        json!({"parent": school.class, "tokens": tokens})
+        let requests: Vec<_> = (0..rows).map(|index| json!({"token": {"external_id": id(index)}})).collect();
+        json!({"parent": school.class, "requests": requests})
     };
     let results = school.teacher.done(BATCH, batch(1000)).await["results"].clone();
     let results = results.as_array().unwrap();
@@ -157,6 +157,17 @@ async fn a8_a_batch_makes_a_token_for_each_of_a_thousand_roster_rows_with_a_resu
     }
     assert_eq!(phrases.len(), 999);
     assert_eq!(school.teacher.refused(BATCH, batch(1001)).await, "INVALID_REQUEST");
+    // A request of the batch may repeat its parent, but name no other, and has no id of its own.
+    let elsewhere = format!("{}/classes/chemistry", school.organization);
+    let requests = json!([
+        {"parent": school.class, "token": {}},
+        {"parent": elsewhere, "token": {}},
+        {"request_id": homeroom.new_id().to_string(), "token": {}},
+        {},
+    ]);
+    let made = school.teacher.done(BATCH, json!({"parent": school.class, "requests": requests})).await;
+    let codes = [0, 1, 2, 3].map(|index| made["results"][index]["status"]["code"].as_i64());
+    assert_eq!(codes, [None, Some(3), Some(3), Some(3)]);
 }
 }
 
@@ -280,7 +291,7 @@ async fn a6_a_phrase_is_shown_when_it_is_made_and_when_it_is_revealed_and_nowher
     let teacher = &school.teacher;
     let parent = json!({"parent": school.class});
     let made = teacher.done(CREATE, json!({"parent": school.class, "token": {"words": 3, "max_uses": 0}})).await;
-    let batch = teacher.done(BATCH, json!({"parent": school.class, "tokens": [{}, {}]})).await;
+    let batch = teacher.done(BATCH, json!({"parent": school.class, "requests": [{"token": {}}, {"token": {}}]})).await;
     let results = batch["results"].as_array().unwrap().iter();
     let tokens: Vec<_> = [made].into_iter().chain(results.map(|result| result["token"].clone())).collect();
     // Creation returns the phrase in clear, and the URL with the same words.

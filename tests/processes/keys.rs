@@ -281,7 +281,8 @@ async fn lived_through(engine: Engine) {
     let mut list = json!({"parent": school.class, "page_size": 1});
     let page = teacher.call("TokenService.ListTokens", &list).await;
     list["page_token"] = page.unwrap()["nextPageToken"].clone();
-    let batch = json!({"parent": school.class, "tokens": vec![json!({}); TOKENS_A_REQUEST]});
+    let batch =
+        json!({"parent": school.class, "requests": vec![json!({"token": {}}); TOKENS_A_REQUEST]});
     for _ in 0..TOKENS / TOKENS_A_REQUEST {
         let made = teacher.call("TokenService.BatchCreateTokens", &batch).await;
         made.unwrap();

@@ -22,7 +22,7 @@ pub(crate) const INVITATIONS: &[Row] = &[
     organization("TokenService.UpdateInviteToken", Admin, r#"{"invite_token":{"name":"$organization/inviteToken","expire_time":"2030-01-01T00:00:00Z","etag":"stale"}}"#),
     organization("TokenService.ResetInviteToken", Admin, r#"{"name":"$organization/inviteToken","etag":"stale"}"#),
     class("TokenService.CreateToken", Owner, r#"{"parent":"$class","token":{}}"#),
-    class("TokenService.BatchCreateTokens", Owner, r#"{"parent":"$class","tokens":[{}]}"#),
+    class("TokenService.BatchCreateTokens", Owner, r#"{"parent":"$class","requests":[{"token":{}}]}"#),
     class("TokenService.GetToken", CoTeacher, TOKEN),
     class("TokenService.ListTokens", CoTeacher, UNDER_CLASS),
     class("TokenService.UpdateToken", Owner, r#"{"token":{"name":"$token","display_name":"New","etag":"stale"}}"#),

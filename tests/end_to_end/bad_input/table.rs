@@ -233,11 +233,15 @@ fn lists() -> Vec<Spoilt> {
     let many = |count: usize| json!(vec![json!({}); count]);
     let of = |of, spoilt| Spoilt { of, ..spoilt };
     vec![
-        batch("missing", "decisions", json!([])),
-        batch("missing", "tokens", json!([])),
         batch("missing", "requests", json!([])),
-        batch("too many", "decisions", many(1_001)),
-        batch("too many", "tokens", many(1_001)),
+        of(
+            "BatchDecideJoinRequests",
+            batch("too many", "requests", many(1_001)),
+        ),
+        of(
+            "BatchCreateTokens",
+            batch("too many", "requests", many(1_001)),
+        ),
         of("BatchRedeem", batch("too many", "requests", many(501))),
         of("BatchAdmit", batch("too many", "requests", many(501))),
     ]

@@ -109,9 +109,9 @@ pub(crate) async fn story(processes: &Processes) -> (Canaries, School) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let call = async |method: &str, body: Value| admin.call(method, &body).await;
     let done = async |method: &str, body: Value| admin.done(method, body).await;
-    let tokens =
-        json!([{"assigned_email": "mia@hamilton.example"}, {"assigned_email": "no address"}]);
-    let batch = json!({"parent": school.class, "tokens": tokens});
+    let rows = ["mia@hamilton.example", "no address"]
+        .map(|address| json!({"token": {"assigned_email": address}}));
+    let batch = json!({"parent": school.class, "requests": rows});
     let made = done("TokenService.BatchCreateTokens", batch).await;
     let first = &made["results"][0]["token"];
     canaries.add_with_url(

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{
     common::v1::ErrorReason,
-    invitations::v1::{EnrollmentCode as EnrollmentCodeMessage, Token},
+    invitations::v1::{CreateTokenRequest, EnrollmentCode as EnrollmentCodeMessage, Token},
 };
 use homeroom_kit::{
     Result,
@@ -29,12 +29,32 @@ use crate::{
 pub(crate) const TOKEN_EXPIRY_DAYS_MAX: i64 = 365;
 
 /// Reads a class token to make.
-pub(crate) fn new_token(token: &Token, now: DateTime<Utc>) -> Result<NewToken> {
-    let mut violations = Violations::new();
-    let fields = token_fields(&mut violations, &Mask::all(), token, now);
-    let words = words(&mut violations, token.words);
-    violations.finish()?;
-    Ok(NewToken { fields, words })
+pub(crate) fn new_token(
+    v: &mut Violations,
+    request: &CreateTokenRequest,
+    now: DateTime<Utc>,
+) -> NewToken {
+    let asked = v.required_or_default("token", &request.token);
+    NewToken {
+        fields: token_fields(v, &Mask::all(), &asked, now),
+        words: words(v, asked.words),
+    }
+}
+
+/// Reads one request of a batch in `parent` (AIP-233).
+pub(crate) fn new_token_of_batch(
+    parent: &str,
+    request: &CreateTokenRequest,
+    now: DateTime<Utc>,
+) -> Result<NewToken> {
+    let mut v = Violations::new();
+    let agrees = request.parent.is_empty() || request.parent == parent;
+    v.check(agrees, "parent", "must be empty, or that of the batch");
+    let is_empty = request.request_id.is_empty();
+    v.check(is_empty, "request_id", "must be empty: the batch has one");
+    let new = new_token(&mut v, request, now);
+    v.finish()?;
+    Ok(new)
 }
 
 /// Reads the fields of a class token that staff set.
@@ -72,7 +92,7 @@ pub(crate) fn token_fields(
 }
 
 /// Reads the number of words of a phrase.
-pub(crate) fn words(violations: &mut Violations, words: i32) -> WordCount {
+fn words(violations: &mut Violations, words: i32) -> WordCount {
     if words == 0 {
         return WordCount::DEFAULT;
     }
@@ -201,9 +221,17 @@ mod tests {
         DateTime::from_timestamp(1_800_000_000, 0).unwrap()
     }
 
+    fn row(token: Token) -> Result<NewToken> {
+        let request = CreateTokenRequest {
+            token: Some(token),
+            ..CreateTokenRequest::default()
+        };
+        new_token_of_batch("", &request, now())
+    }
+
     #[test]
     fn x4_a_token_admits_one_person_unless_it_says_otherwise() {
-        let new = new_token(&Token::default(), now()).unwrap();
+        let new = row(Token::default()).unwrap();
         assert_eq!(new.fields.max_uses, Patch::Set(Some(1)));
         assert_eq!(new.words, WordCount::DEFAULT);
         assert_eq!(new.fields.expire_time, Patch::Set(None));
@@ -218,7 +246,7 @@ mod tests {
             words: 5,
             ..Token::default()
         };
-        let error = new_token(&token, now()).unwrap_err();
+        let error = row(token).unwrap_err();
         assert_eq!(error.reason(), ErrorReason::InvalidRequest);
         assert_eq!(error.field_violations().len(), 4);
     }

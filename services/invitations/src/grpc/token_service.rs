@@ -18,12 +18,12 @@ use homeroom_kit::{
     clock::to_timestamp,
     filter::FieldKind,
     rpc::{Patch, etag},
-    validation::{Mask, Violations},
+    validation::Violations,
 };
 
 use super::{
     convert::{filter, time_to_come},
-    token_fields::{new_token, token_fields, words},
+    token_fields::{new_token, new_token_of_batch, token_fields},
     views::{View, admissions, held, max_uses, url, views},
 };
 use crate::{
@@ -117,10 +117,8 @@ fn create(
     now: DateTime<Utc>,
 ) -> Option<(Place, NewToken)> {
     let class = v.take("parent", class(&request.parent));
-    let asked = v.required_or_default("token", &request.token);
-    let fields = token_fields(v, &Mask::all(), &asked, now);
-    let words = words(v, asked.words);
-    Some((class?, NewToken { fields, words }))
+    let new = new_token(v, request, now);
+    Some((class?, new))
 }
 
 fn batch(
@@ -130,12 +128,13 @@ fn batch(
 ) -> Option<(Place, Vec<Result<NewToken>>)> {
     let class = v.take("parent", class(&request.parent));
     let fits = v.check(
-        (1..=TOKEN_BATCH_MAX).contains(&request.tokens.len()),
-        "tokens",
-        format!("must have 1 to {TOKEN_BATCH_MAX} rows"),
+        (1..=TOKEN_BATCH_MAX).contains(&request.requests.len()),
+        "requests",
+        format!("must have 1 to {TOKEN_BATCH_MAX} requests"),
     );
-    let tokens = request.tokens.iter().filter(|_| fits);
-    Some((class?, tokens.map(|token| new_token(token, now)).collect()))
+    let requests = request.requests.iter().filter(|_| fits);
+    let rows = requests.map(|row| new_token_of_batch(&request.parent, row, now));
+    Some((class?, rows.collect()))
 }
 
 fn update(

@@ -4,9 +4,10 @@ use chrono::TimeDelta;
 use homeroom_api::{
     common::v1::ErrorReason,
     invitations::v1::{
-        AuditEntry, BatchCreateTokensRequest, GetClassCodeRequest, GetJoinUrlRequest,
-        ListAuditEntriesRequest, ListAuditEntriesResponse, ResetClassCodeRequest, Token,
-        audit_service_server::AuditService as _, class_code_service_server::ClassCodeService as _,
+        AuditEntry, BatchCreateTokensRequest, CreateTokenRequest, GetClassCodeRequest,
+        GetJoinUrlRequest, ListAuditEntriesRequest, ListAuditEntriesResponse,
+        ResetClassCodeRequest, Token, audit_service_server::AuditService as _,
+        class_code_service_server::ClassCodeService as _,
         join_url_service_server::JoinUrlService as _, token_service_server::TokenService as _,
     },
 };
@@ -53,9 +54,13 @@ async fn reset(world: &World, etag: &str) -> Result<(), Status> {
 #[tokio::test]
 async fn r12_a_batch_has_an_entry_for_each_invitation_and_its_retry_one_for_what_it_shows_again() {
     let world = World::new().await;
+    let row = CreateTokenRequest {
+        token: Some(Token::default()),
+        ..Default::default()
+    };
     let batch = BatchCreateTokensRequest {
         parent: CLASS.to_owned(),
-        tokens: vec![Token::default(); 3],
+        requests: vec![row; 3],
         request_id: REQUEST.to_owned(),
     };
     for count in [3, 4] {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use homeroom_api::{
     invitations::v1::{
-        BatchCreateTokensRequest, BatchCreateTokensResponse, ClassCode, GetClassCodeRequest,
-        ResetClassCodeRequest, Token, batch_create_tokens_response::result::Outcome,
+        BatchCreateTokensRequest, BatchCreateTokensResponse, ClassCode, CreateTokenRequest,
+        GetClassCodeRequest, ResetClassCodeRequest, Token,
+        batch_create_tokens_response::result::Outcome,
         class_code_service_server::ClassCodeService as _, token_service_server::TokenService as _,
     },
     names::Place,
@@ -36,10 +37,17 @@ const KEY_ONE: &str = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const KEY_TWO: &str = "2:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const SEED: u64 = 7;
 
+fn row() -> CreateTokenRequest {
+    CreateTokenRequest {
+        token: Some(Token::default()),
+        ..CreateTokenRequest::default()
+    }
+}
+
 fn batch(rows: usize) -> BatchCreateTokensRequest {
     BatchCreateTokensRequest {
         parent: CLASS.to_owned(),
-        tokens: vec![Token::default(); rows],
+        requests: vec![row(); rows],
         request_id: REQUEST.to_owned(),
     }
 }

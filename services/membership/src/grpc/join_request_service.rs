@@ -72,11 +72,11 @@ fn batch(
 ) -> Option<(Place, Decisions)> {
     let parent = v.take("parent", Place::parse(&request.parent));
     v.check(
-        (1..=DECISIONS_MAX).contains(&request.decisions.len()),
-        "decisions",
+        (1..=DECISIONS_MAX).contains(&request.requests.len()),
+        "requests",
         format!("must hold 1 to {DECISIONS_MAX} decisions"),
     );
-    let decisions = request.decisions.iter().map(conversion::decision);
+    let decisions = request.requests.iter().map(conversion::decision);
     parent.map(|parent| (parent, decisions.collect()))
 }
 

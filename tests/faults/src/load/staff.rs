@@ -221,7 +221,7 @@ async fn decide_many(
     let items = decisions
         .iter()
         .map(|(name, approves)| json!({"name": name, "action": action(*approves)}));
-    let body = json!({"parent": class, "decisions": items.collect::<Vec<_>>()});
+    let body = json!({"parent": class, "requests": items.collect::<Vec<_>>()});
     let method = "JoinRequestService.BatchDecideJoinRequests";
     let Some(answer) = scene.change(teacher, dice, method, body).await.answer else {
         return;

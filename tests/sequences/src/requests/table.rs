@@ -112,7 +112,7 @@ TOKENS:
     }
     "ResetInviteToken" 3 |c| c.staff() => {"name": format!("{}/inviteToken", c.organization())}
     "CreateToken" 5 |c| c.staff() => {"parent": c.class(), "token": token(c)}
-    "BatchCreateTokens" 2 |c| c.staff() => {"parent": c.class(), "tokens": several(c, 3, token)}
+    "BatchCreateTokens" 2 |c| c.staff() => {"parent": c.class(), "requests": several(c, 3, |c| json!({"token": token(c)}))}
     "GetToken" 1 |c| c.staff() => {"name": c.token()}
     "ListTokens" 1 |c| c.staff() => {"parent": c.class()}
     "UpdateToken" 2 |c| c.staff() => {
@@ -224,7 +224,7 @@ const DEPENDENT: &[Row] = &[
         let parent = first.split("/joinRequests").next().map(str::to_owned);
         (
             c.decider(),
-            json!({"parent": parent, "decisions": decisions}),
+            json!({"parent": parent, "requests": decisions}),
         )
     }),
     ("RedemptionService.PreviewRedemption", 2, |c| {
