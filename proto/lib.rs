@@ -57,3 +57,37 @@ pub mod invitations {
 /// The whole contract as an encoded `FileDescriptorSet`, with
 /// `google/rpc/error_details.proto` so that clients decode error details.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/homeroom.bin"));
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message as _;
+    use prost_types::FileDescriptorSet;
+
+    use super::FILE_DESCRIPTOR_SET;
+
+    /// Some generators write a file's code by its name alone, into one folder.
+    #[test]
+    fn every_file_has_a_name_of_its_own_and_the_options_of_every_language() {
+        let contract = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+        let mut names = BTreeSet::new();
+        for file in &contract.file {
+            let name = file.name();
+            assert!(names.insert(name.rsplit('/').next()), "{name}");
+            if !name.starts_with("homeroom/") {
+                continue;
+            }
+            let options = file.options.as_ref().unwrap();
+            let texts = [
+                &options.go_package,
+                &options.java_package,
+                &options.csharp_namespace,
+                &options.objc_class_prefix,
+                &options.php_namespace,
+            ];
+            let all = texts.iter().all(|option| option.is_some());
+            assert!(all && options.java_multiple_files(), "{name}");
+        }
+    }
+}

@@ -67,6 +67,11 @@ def check(what, actual, expected):
     print(f"ok {what}")
 
 
+def several_addresses(address):
+    """A channel to one server by two of its addresses, as docs/integrating.md has it for several servers."""
+    return grpc.insecure_channel(f"ipv4:{address},{address}", options=[("grpc.default_authority", "homeroom.school.example")])
+
+
 def main():
     membership, invitations = Service(sys.argv[1]), Service(sys.argv[2])
     platform, teacher, student = (os.environ[f"{who}_TOKEN"] for who in ("PLATFORM", "TEACHER", "STUDENT"))
@@ -74,6 +79,9 @@ def main():
     for name, service in (("membership", membership), ("invitations", invitations)):
         health = health_pb2_grpc.HealthStub(service.channel).Check(health_pb2.HealthCheckRequest(), timeout=DEADLINE_SECONDS)
         check(f"{name} is serving", health.status, health_pb2.HealthCheckResponse.SERVING)
+    stub = health_pb2_grpc.HealthStub(several_addresses(sys.argv[2]))
+    health = stub.Check(health_pb2.HealthCheckRequest(), timeout=DEADLINE_SECONDS)
+    check("by several addresses too", health.status, health_pb2.HealthCheckResponse.SERVING)
 
     organization = membership.call(
         "homeroom.membership.v1.OrganizationService.CreateOrganization",
