@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use chrono::TimeDelta;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use homeroom_api::ids::OrganizationId;
 use homeroom_invitations::domain::public_url::PublicUrl;
 use homeroom_kit::auth::{SUBJECT_BYTES_MAX, Scope, Scopes};
@@ -16,6 +17,9 @@ pub(crate) const INVITATIONS_ADDRESS_DEFAULT: &str = "127.0.0.1:50052";
 pub(crate) const PUBLIC_URL_DEFAULT: &str = "https://join.example";
 /// The longest validity of a token made on the command line, in days.
 pub(crate) const TOKEN_LIFE_DAYS_MAX: i64 = 365;
+
+/// The most items that a list on the command line shows.
+const LIST_ITEMS_MAX: usize = 100_000;
 
 /// Lets teachers let students in: invitations and enrollment for a learning platform.
 #[derive(Parser)]
@@ -35,6 +39,22 @@ pub(crate) enum Command {
     Token(TokenArguments),
     /// Calls a method of a running service: a request as JSON, the answer as JSON.
     Call(CallArguments),
+    /// Tells whether a credential would let a person in, rule by rule, to the staff of its class or organization. The
+    /// credential is read from standard input; the service charges and logs this like an attempt of the person.
+    Explain(ExplainArguments),
+    /// Lists organizations.
+    Org(OrgArguments),
+    /// Lists the classes of an organization.
+    Class(ClassArguments),
+    /// Lists the enrollment codes of an organization or class, which the audit trail records.
+    Code(PlaceArguments),
+    /// Lists the redemptions of an organization or class.
+    Redemption(PlaceArguments),
+    /// Prints the completions of a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// Checks if a running service is ready; for health checks of containers.
     Ready(ReadyArguments),
     /// Makes the key files that the two services need in production, or reports which exist.
@@ -166,6 +186,16 @@ pub(crate) struct CallArguments {
     /// The request, as JSON.
     #[arg(value_name = "JSON", default_value = "{}")]
     pub(crate) request: String,
+    /// The user to act for, which needs a token with the scope `homeroom.act_as`.
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    #[command(flatten)]
+    pub(crate) caller: CallerArguments,
+}
+
+/// The caller: an access token, and how it reaches the service.
+#[derive(Debug, Args)]
+pub(crate) struct CallerArguments {
     /// The access token.
     #[arg(
         long,
@@ -174,11 +204,88 @@ pub(crate) struct CallArguments {
         hide_env_values = true
     )]
     pub(crate) token: String,
+    #[command(flatten)]
+    pub(crate) tls: TlsArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// The user id of the person.
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: String,
+    /// The person's email address.
+    #[arg(long, value_name = "EMAIL")]
+    pub(crate) email: Option<String>,
+    /// The person has proved that the address is theirs.
+    #[arg(long, requires = "email")]
+    pub(crate) email_verified: bool,
+    /// The person's id in the school's records.
+    #[arg(long, value_name = "ID")]
+    pub(crate) external_id: Option<String>,
+    /// The person has no account, and would register.
+    #[arg(long)]
+    pub(crate) sign_up: bool,
+    /// The organization that the platform knows, such as `hamilton`.
+    #[arg(long, value_name = "ID", value_parser = OrganizationId::parse)]
+    pub(crate) organization: Option<OrganizationId>,
+    /// The address of invitations.
+    #[arg(long, value_name = "ADDR", default_value = INVITATIONS_ADDRESS_DEFAULT)]
+    pub(crate) invitations: String,
+    /// Print the answer of the service as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) caller: CallerArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// A filter (AIP-160), such as `state = "QUEUED"`.
+    #[arg(long, value_name = "FILTER", default_value = "")]
+    pub(crate) filter: String,
+    /// The most items.
+    #[arg(long, value_name = "COUNT", default_value = "50", value_parser = limit)]
+    pub(crate) limit: usize,
+    /// Print the items as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The user to act for, which needs a token with the scope `homeroom.act_as`.
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
     #[command(flatten)]
-    pub(crate) tls: TlsArguments,
+    pub(crate) caller: CallerArguments,
+}
+
+/// A list of membership.
+#[derive(Debug, Args)]
+pub(crate) struct OrgArguments {
+    /// The address of membership.
+    #[arg(long, value_name = "ADDR", default_value = MEMBERSHIP_ADDRESS_DEFAULT)]
+    pub(crate) membership: String,
+    #[command(flatten)]
+    pub(crate) list: ListArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClassArguments {
+    /// The organization, such as `hamilton`.
+    #[arg(value_name = "ORG")]
+    pub(crate) organization: String,
+    #[command(flatten)]
+    pub(crate) of: OrgArguments,
+}
+
+/// A list of invitations.
+#[derive(Debug, Args)]
+pub(crate) struct PlaceArguments {
+    /// The organization or class, such as `hamilton` or `hamilton/biology`.
+    #[arg(value_name = "PLACE")]
+    pub(crate) place: String,
+    /// The address of invitations.
+    #[arg(long, value_name = "ADDR", default_value = INVITATIONS_ADDRESS_DEFAULT)]
+    pub(crate) invitations: String,
+    #[command(flatten)]
+    pub(crate) list: ListArguments,
 }
 
 /// The connection to a service: over TLS if an authority is named, otherwise in plaintext.
@@ -230,6 +337,14 @@ fn scopes(text: &str) -> Result<Scopes, String> {
     let read: Option<Scopes> = names.map(Scope::parse).collect();
     read.filter(|scopes| *scopes != Scopes::NONE)
         .ok_or_else(|| format!("the scopes are {}", Scopes::all()))
+}
+
+/// Parses the most items of a list: 1 to [`LIST_ITEMS_MAX`].
+fn limit(text: &str) -> Result<usize, String> {
+    let parsed = text.parse().ok();
+    parsed
+        .filter(|limit| (1..=LIST_ITEMS_MAX).contains(limit))
+        .ok_or_else(|| format!("write a number from 1 to {LIST_ITEMS_MAX}"))
 }
 
 /// Parses `90s`, `15m`, `1h` or `30d`: 1 second to [`TOKEN_LIFE_DAYS_MAX`] days.
@@ -292,6 +407,16 @@ mod tests {
         for wrong in ["", "ä", "a\tb", &"s".repeat(SUBJECT_BYTES_MAX + 1)] {
             assert!(subject(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_list_shows_1_to_100000_items() {
+        assert_eq!((limit("1"), limit("100000")), (Ok(1), Ok(LIST_ITEMS_MAX)));
+        assert!(
+            ["0", "100001", "-1", "many"]
+                .iter()
+                .all(|text| limit(text).is_err())
+        );
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! `homeroom call`: one call to a running service, for machines that have neither grpcurl nor buf.
 
 use anstream::println;
-use homeroom_kit::server::REQUEST_ID_METADATA;
+use homeroom_kit::{server::REQUEST_ID_METADATA, status::code_name};
 use serde_json::Value;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
     Failure,
-    arguments::CallArguments,
+    arguments::{CallArguments, CallerArguments},
     connect::connect,
     dynamic::{self, Contract},
 };
@@ -21,21 +21,31 @@ pub(crate) async fn run(arguments: &CallArguments) -> Result<(), Failure> {
     let json: Value = serde_json::from_str(&arguments.request)
         .map_err(|error| format!("the request is not JSON: {error}"))?;
     let user = arguments.user.as_deref();
-    let request = dynamic::request(&method, &json, &arguments.token, user)?;
-    let channel = connect(&arguments.address, &arguments.tls, None).await?;
-    match dynamic::call(channel, &method, request).await? {
-        Ok(answer) => {
-            println!("{answer:#}");
-            Ok(())
-        }
-        Err(status) => Err(refused(&arguments.address, &status).into()),
-    }
+    let (address, method) = (&arguments.address, &arguments.method);
+    let answer = answer(address, method, &json, user, &arguments.caller).await?;
+    println!("{answer:#}");
+    Ok(())
+}
+
+/// Returns the answer of a method to a caller who acts for `user` if there is one; the error tells the whole refusal.
+pub(crate) async fn answer(
+    address: &str,
+    method: &str,
+    request: &Value,
+    user: Option<&str>,
+    caller: &CallerArguments,
+) -> Result<Value, Failure> {
+    let method = Contract::load()?.method(method)?;
+    let request = dynamic::request(&method, request, &caller.token, user)?;
+    let channel = connect(address, &caller.tls, None).await?;
+    let answered = dynamic::call(channel, &method, request).await?;
+    answered.map_err(|status| refused(address, &status).into())
 }
 
 /// Returns a refusal with all its details: code and reason, the message, the error in each field, what must be mended
 /// first, the metadata, when to retry, and what the operator needs to find it in the log.
 fn refused(address: &str, status: &Status) -> String {
-    let mut text = dynamic::code_name(status.code()).to_owned();
+    let mut text = code_name(status.code()).to_owned();
     let reason = dynamic::reason_of(status);
     if !reason.is_empty() {
         text.push(' ');

@@ -9,15 +9,17 @@ mod data_folder;
 mod demo;
 mod dynamic;
 mod embedded;
+mod explain;
 mod keys;
+mod list;
 mod ready;
 mod serve;
 mod token;
 
 use std::{error::Error, ffi::OsString, process::ExitCode};
 
-use arguments::{Arguments, Command};
-use clap::Parser as _;
+use arguments::{Arguments, ClassArguments, Command, OrgArguments};
+use clap::{CommandFactory as _, Parser as _};
 
 /// The error that ends a command, shown to its user.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -33,6 +35,31 @@ async fn program() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments).await,
         Command::Token(arguments) => token::run(&arguments),
         Command::Call(arguments) => call::run(&arguments).await,
+        Command::Explain(arguments) => explain::run(&arguments).await,
+        Command::Org(OrgArguments { membership, list }) => {
+            list::run(&list::ORGANIZATIONS, &membership, None, &list).await
+        }
+        Command::Class(ClassArguments { organization, of }) => {
+            let parent = Some(&*organization);
+            list::run(&list::CLASSES, &of.membership, parent, &of.list).await
+        }
+        Command::Code(of) => {
+            list::run(&list::CODES, &of.invitations, Some(&of.place), &of.list).await
+        }
+        Command::Redemption(of) => {
+            list::run(
+                &list::REDEMPTIONS,
+                &of.invitations,
+                Some(&of.place),
+                &of.list,
+            )
+            .await
+        }
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "homeroom", &mut std::io::stdout());
+            Ok(())
+        }
         Command::Ready(arguments) => ready::run(&arguments).await,
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments).await,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use homeroom_kit::server::READINESS;
+use homeroom_kit::{server::READINESS, status::code_name};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::{Failure, arguments::ReadyArguments, connect::connect, dynamic};
+use crate::{Failure, arguments::ReadyArguments, connect::connect};
 
 /// The longest time that a service may take to connect, and to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -22,7 +22,7 @@ pub(crate) async fn run(arguments: &ReadyArguments) -> Result<(), Failure> {
         .check(request)
         .await
         .map_err(|status| {
-            let name = dynamic::code_name(status.code());
+            let name = code_name(status.code());
             format!(
                 "{address} does not tell whether it is ready: {name}: {}",
                 status.message()

@@ -44,16 +44,18 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         token_command(folder.path())
     );
     println!("Ctrl-C ends it.");
-    embedded.stopped().await
+    let stopped = embedded.stopped().await;
+    telemetry::flush().await;
+    stopped
 }
 
-/// Reads settings from the environment, and starts logging as set by `LOG_FORMAT` and `RUST_LOG` if all are valid.
+/// Reads settings from the environment, and starts logging and exporting traces as they say if all are valid.
 fn start<T>(read: impl FnOnce(&mut Reader) -> T) -> Result<T, Failure> {
     let mut reader = Reader::of_environment();
     let logs = telemetry::Settings::read(&mut reader);
     let settings = read(&mut reader);
     reader.finish()?;
-    telemetry::init(logs)?;
+    telemetry::init(logs, "homeroom")?;
     Ok(settings)
 }
 

@@ -8,7 +8,7 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -355,6 +355,76 @@ fn a_token_made_by_hand_says_all_that_a_platform_may_say_and_call_acts_for_a_use
 }
 
 /// Returns whether the auditor finds every invariant kept in a folder's databases, and its output.
+#[test]
+fn explain_tells_staff_every_rule_and_lists_are_tables() {
+    // Given a class code and a person whom nothing keeps out,
+    let (_folder, data) = folder();
+    let served = Served::start(&data);
+    let code = served.school();
+    let staff = served.token(&["--user", "teacher", "--scope", "homeroom.act_as"]);
+    let explained = |token: &str, more: &[&str]| {
+        let mut command = homeroom(&["explain", "--user", "ada", "--token", token]);
+        command
+            .args(["--invitations", &served.invitations])
+            .args(more);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(code.as_bytes())
+            .unwrap();
+        printed(&child.wait_with_output().unwrap())
+    };
+    // then staff are told so, and that the class code entitles nobody to what its rules forbid,
+    let told = explained(&staff, &[]);
+    assert!(
+        told.contains("the person would be admitted at once"),
+        "{told}"
+    );
+    assert!(
+        told.contains("  yes  a licensed seat is free") && !told.contains("  no "),
+        "{told}"
+    );
+    // and once no seat is free, which rule keeps the person out.
+    let platform = ["--user", "platform", "--scope", "homeroom.platform"];
+    let limit = json!({"organization": {"name": "organizations/hamilton", "seatLimit": 1}});
+    let update = "OrganizationService/UpdateOrganization";
+    served.ask(update, &limit, &platform).unwrap();
+    let redeem = json!({ "credential": code });
+    let bob = ["--user", "bob"];
+    served
+        .ask("RedemptionService/Redeem", &redeem, &bob)
+        .unwrap();
+    let told = explained(&staff, &[]);
+    assert!(told.contains("the person would be refused"), "{told}");
+    assert!(
+        told.contains("  no   a licensed seat is free: NO_SEATS."),
+        "{told}"
+    );
+    let json: Value = serde_json::from_str(&explained(&staff, &["--json"])).unwrap();
+    assert_eq!(json["failures"][0]["reason"], "NO_SEATS");
+    // A list is a table, or JSON.
+    let list = |words: &[&str]| {
+        let mut command = homeroom(words);
+        command.args(["--token", &staff, "--invitations", &served.invitations]);
+        succeeds(command)
+    };
+    let table = list(&["redemption", "hamilton/biology"]);
+    assert!(
+        table.starts_with("name ") && table.contains("  bob   ADMITTED  COMMITTED"),
+        "{table}"
+    );
+    let json: Value = serde_json::from_str(&list(&["redemption", "hamilton", "--json"])).unwrap();
+    assert_eq!(json[0]["user"], "bob");
+    assert!(succeeds(homeroom(&["completions", "bash"])).contains("redemption"));
+}
+
 fn audited(folder: &Path, quiescent: bool) -> (bool, String) {
     let url = |name: &str| format!("sqlite://{}", folder.join(name).display());
     let (membership, invitations) = (url("membership.db"), url("invitations.db"));

@@ -18,6 +18,15 @@ fn main() -> ExitCode {
     service::run(command, async |name, settings| match name {
         "migrate" => service::migrate(settings, migrate).await,
         "rotate-keys" => rotate_keys_command::run(settings).await,
-        _ => service::serve(settings, Arc::new(SystemClock), Config::read, start).await,
+        _ => {
+            service::serve(
+                "invitations",
+                settings,
+                Arc::new(SystemClock),
+                Config::read,
+                start,
+            )
+            .await
+        }
     })
 }

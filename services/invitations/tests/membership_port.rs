@@ -181,11 +181,14 @@ async fn p13_membership_is_given_the_callers_deadline_less_50_milliseconds() {
 async fn membership_is_called_as_part_of_the_callers_trace() {
     let stub = Stub::default();
     let client = client(stub.clone()).await;
-    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let headers = [("traceparent".parse().unwrap(), parent.parse().unwrap())];
+    let caller = trace::named_by(&headers.into_iter().collect());
     let asked = [AdmitRequest::default()];
-    for parent in [Some(parent.clone()), None] {
-        trace::within(parent, client.admit(&asked, None)).await;
-    }
+    trace::within(caller, client.admit(&asked, None)).await;
     client.admit(&asked, None).await;
-    assert_eq!(*stub.parents.lock().unwrap(), [Some(parent), None, None]);
+    assert_eq!(
+        *stub.parents.lock().unwrap(),
+        [Some(parent.to_owned()), None]
+    );
 }

@@ -3,16 +3,28 @@
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
+use ::metrics::histogram;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::status::{Error, Result};
+use crate::{
+    metrics::gauged,
+    status::{Error, Result},
+    trace::{self, Context},
+};
+
+/// The number of items in a batch.
+const BATCH_ITEMS: &str = "homeroom_batch_items";
+/// The time that an item waits for its batch.
+const BATCH_WAIT_SECONDS: &str = "homeroom_batch_wait_seconds";
 
 /// The limits of batches.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
+    /// The name of these batches, in metrics and traces.
+    pub name: &'static str,
     /// The most items in one batch.
     pub batch_items_max: usize,
     /// The most items that wait for a batch; further ones are refused with `OVERLOADED`.
@@ -30,9 +42,16 @@ pub struct Limits {
     pub apart_millis: u64,
 }
 
+/// Records the size of a batch, for the metrics.
+pub fn record_batch(name: &'static str, items: usize) {
+    histogram!(BATCH_ITEMS, "batch" => name).record(gauged(items));
+}
+
 struct Waiting<Item, Answer> {
     item: Item,
     answer: oneshot::Sender<Answer>,
+    caller: Context,
+    since: Instant,
 }
 
 /// Collects items for a function that works on many at once, and returns each answer to its caller.
@@ -75,13 +94,19 @@ where
                 {
                     break;
                 }
-                next = Instant::now() + apart;
-                let (items, waiting): (Vec<_>, Vec<_>) = taken
-                    .into_iter()
-                    .map(|waiting| (waiting.item, waiting.answer))
-                    .unzip();
+                let now = Instant::now();
+                next = now + apart;
+                let wait = histogram!(BATCH_WAIT_SECONDS, "batch" => limits.name);
+                record_batch(limits.name, taken.len());
+                let (mut items, mut waiting, mut callers) = (Vec::new(), Vec::new(), Vec::new());
+                for one in taken {
+                    wait.record(now - one.since);
+                    items.push(one.item);
+                    waiting.push(one.answer);
+                    callers.push(one.caller);
+                }
                 // The batch has its own task, so that a panic ends it and no other.
-                let mut working = tokio::spawn(work(items));
+                let mut working = tokio::spawn(trace::batch(limits.name, callers, work(items)));
                 tokio::spawn(async move {
                     let prompt = timeout(slow_after, &mut working).await;
                     drop(turn);
@@ -107,12 +132,18 @@ where
         let Ok(places) = self.queue.try_reserve_many(items.len()) else {
             return Err(Error::overloaded());
         };
+        let (caller, since) = (trace::current(), Instant::now());
         let answers: Vec<_> = items
             .into_iter()
             .zip(places)
             .map(|(item, place)| {
                 let (answer, wait) = oneshot::channel();
-                place.send(Waiting { item, answer });
+                place.send(Waiting {
+                    item,
+                    answer,
+                    caller: caller.clone(),
+                    since,
+                });
                 wait
             })
             .collect();
@@ -150,6 +181,7 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits {
+        name: "test",
         batch_items_max: 3,
         queue_items_max: 5,
         batches_max: 2,

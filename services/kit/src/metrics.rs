@@ -4,11 +4,11 @@
 //! The code records metrics through the `metrics` facade; without a [`MetricsServer`] in the
 //! process that costs nothing and shows nothing.
 
-use std::{io, net::SocketAddr, sync::LazyLock};
+use std::{io, net::SocketAddr, sync::LazyLock, time::Duration};
 
 use ::metrics::{describe_gauge, gauge};
 use axum::{Router, http::header::CONTENT_TYPE, routing::get};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::config::{Reader, parse_as};
@@ -19,6 +19,17 @@ pub const METRICS_LISTEN_ADDRESS: &str = "METRICS_LISTEN_ADDRESS";
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// A metric with the service's name and version.
 const BUILD_INFO: &str = "homeroom_build_info";
+/// The database connections of a service: those `in_use`, and the `max`.
+const CONNECTIONS: &str = "homeroom_database_connections";
+/// The upper bounds of the buckets of times, in seconds.
+const SECONDS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
+];
+/// The upper bounds of the buckets of the sizes of batches.
+const ITEMS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+/// The interval at which recorded times are added to their buckets if nobody reads metrics, in seconds: until then each
+/// takes memory.
+const UPKEEP_SECONDS: u64 = 5;
 
 /// The reason why metrics are not served.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +59,12 @@ pub fn read_address(reader: &mut Reader, insecure_plaintext: bool) -> Option<Soc
     address
 }
 
+/// Returns a count as a gauge's value: exact up to 4 billion, and never above that.
+#[must_use]
+pub fn gauged(count: impl TryInto<u32>) -> f64 {
+    f64::from(count.try_into().unwrap_or(u32::MAX))
+}
+
 /// Serves metrics until it is dropped.
 #[derive(Debug)]
 pub struct MetricsServer {
@@ -56,11 +73,20 @@ pub struct MetricsServer {
 }
 
 impl MetricsServer {
-    /// Serves at `address` (port 0 takes a free port), and begins to record this process's metrics.
-    pub async fn start(address: SocketAddr, service: &'static str) -> Result<Self, MetricsError> {
+    /// Serves at `address` (port 0 takes a free port), and begins to record this process's metrics. `connections`
+    /// returns the service's database connections: those in use, and the maximum.
+    pub async fn start(
+        address: SocketAddr,
+        service: &'static str,
+        connections: impl Fn() -> (usize, usize) + Clone + Send + Sync + 'static,
+    ) -> Result<Self, MetricsError> {
         /// The process's one recorder, which is installed on first use.
-        static RECORDER: LazyLock<Result<PrometheusHandle, BuildError>> =
-            LazyLock::new(|| PrometheusBuilder::new().install_recorder());
+        static RECORDER: LazyLock<Result<PrometheusHandle, BuildError>> = LazyLock::new(|| {
+            PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+                .set_buckets_for_metric(Matcher::Suffix("_items".to_owned()), &ITEMS)?
+                .install_recorder()
+        });
 
         let failed = |error| MetricsError::Bind(address, error);
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -70,12 +96,28 @@ impl MetricsServer {
         let version = env!("CARGO_PKG_VERSION");
         gauge!(BUILD_INFO, "service" => service, "version" => version).set(1.0);
         tracing::info!(%address, "serving metrics");
-        let shown = get(async || ([(CONTENT_TYPE, TEXT)], metrics.render()));
+        let shown = get(async move || {
+            let (in_use, max) = connections();
+            for (state, count) in [("in_use", in_use), ("max", max)] {
+                let gauge = gauge!(CONNECTIONS, "service" => service, "state" => state);
+                gauge.set(gauged(count));
+            }
+            ([(CONTENT_TYPE, TEXT)], metrics.render())
+        });
         let serving = axum::serve(listener, Router::new().route("/metrics", shown));
-        Ok(Self {
-            address,
-            task: tokio::spawn(serving.into_future()),
-        })
+        let upkeep = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(UPKEEP_SECONDS)).await;
+                metrics.run_upkeep();
+            }
+        };
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                served = serving.into_future() => served,
+                () = upkeep => Ok(()),
+            }
+        });
+        Ok(Self { address, task })
     }
 
     /// Returns its address.
@@ -114,7 +156,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_counted_is_read_at_metrics_and_nowhere_else() {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = MetricsServer::start(loopback, "kit").await.unwrap();
+        let server = MetricsServer::start(loopback, "kit", || (2, 16))
+            .await
+            .unwrap();
         let address = server.address();
         gauge!("homeroom_test_gauge").set(3.0);
         let answer = ask(address, "GET /metrics").await;
@@ -123,6 +167,7 @@ mod tests {
             "content-type: text/plain; version=0.0.4",
             "\nhomeroom_test_gauge 3\n",
             "homeroom_build_info{service=\"kit\"",
+            "homeroom_database_connections{service=\"kit\",state=\"in_use\"} 2\n",
         ] {
             assert!(answer.contains(shown), "{shown}: {answer}");
         }
@@ -132,7 +177,9 @@ mod tests {
             assert!(answer.starts_with(&expected), "{head}: {answer}");
         }
         // Its address is taken, which a second server says.
-        let refused = MetricsServer::start(address, "kit").await.unwrap_err();
+        let refused = MetricsServer::start(address, "kit", || (0, 0))
+            .await
+            .unwrap_err();
         assert!(
             refused.to_string().contains(&address.to_string()),
             "{refused}"

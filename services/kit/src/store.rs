@@ -140,6 +140,14 @@ impl<R: From<Session>> Store<R> {
         }
     }
 
+    /// Returns the number of connections that serve a session, and the most that can.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        match &self.pools {
+            AnyPools::Postgres(pools) => pools.connections(),
+            AnyPools::Sqlite(pools) => pools.connections(),
+        }
+    }
+
     /// Closes every connection, once each is idle.
     pub async fn close(&self) {
         match &self.pools {

@@ -1,28 +1,54 @@
-//! Logging.
+//! The log, and the export of traces.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
 
-use crate::config::Reader;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _};
+use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use tracing_subscriber::{
     EnvFilter, fmt,
     layer::SubscriberExt as _,
     util::{SubscriberInitExt as _, TryInitError},
 };
+use url::Url;
 
+use crate::{config::Reader, trace};
+
+/// The setting of the collector that receives traces. OpenTelemetry's SDK reads the other variables of this family:
+/// `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES` and so on.
+const COLLECTOR: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// The most seconds for which the end of a process waits for the collector to take the last spans.
+const FLUSH_SECONDS_MAX: u64 = 2;
 /// The log levels without `RUST_LOG`. h2 warns of each connection that it ends for a flood, so attackers could fill the
 /// log.
-const DEFAULT_DIRECTIVES: &str = "info,sqlx=warn,h2=error,hyper=warn,tower=warn";
+const DEFAULT_DIRECTIVES: &str = "info,sqlx=warn,h2=error,hyper=warn,tower=warn,opentelemetry=warn";
 
-/// The settings of the log: levels and format.
+/// The reason why neither logs nor traces are written.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// Another part of this process already writes logs.
+    #[error(transparent)]
+    Log(#[from] TryInitError),
+    /// A setting of OpenTelemetry cannot be used.
+    #[error("traces cannot be exported: {0}; correct the OTEL_… variables")]
+    Traces(#[from] ExporterBuildError),
+}
+
+/// The settings of the log, its levels and format, and of the export of traces.
 #[derive(Debug)]
 pub struct Settings {
+    /// The collector that receives traces by OTLP over gRPC; `None` means that no spans are made.
+    collector: Option<Url>,
     /// True for collectors: one JSON object on each line.
     json: bool,
     filter: EnvFilter,
 }
 
 impl Settings {
-    /// Reads `LOG_FORMAT` and `RUST_LOG`; the reader reports their mistakes.
+    /// Reads `LOG_FORMAT`, `RUST_LOG` and `OTEL_EXPORTER_OTLP_ENDPOINT`; the reader reports their mistakes.
     pub fn read(reader: &mut Reader) -> Self {
         let json = reader.or_default("LOG_FORMAT", false, |text| match text {
             "text" => Ok(false),
@@ -34,23 +60,55 @@ impl Settings {
                 format!("must be a list such as `info,sqlx=warn`, levels by target: {error}")
             })
         });
+        let collector = reader.optional(COLLECTOR, |text| match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+            _ => Err(
+                "must be the URL of a collector of OTLP over gRPC, such as http://localhost:4317",
+            ),
+        });
         Self {
+            collector,
             json,
             filter: filter.unwrap_or_else(|| EnvFilter::new(DEFAULT_DIRECTIVES)),
         }
     }
 }
 
-/// Starts writing logs to standard error. Works once in a process.
-pub fn init(settings: Settings) -> Result<(), TryInitError> {
+/// Starts writing logs to standard error, and exporting traces as those of `service` if the settings name a collector.
+/// Works once in a process, inside a runtime.
+pub fn init(settings: Settings, service: &'static str) -> Result<(), InitError> {
+    if let Some(collector) = &settings.collector {
+        let exporter = SpanExporter::builder().with_tonic();
+        let exporter = exporter.with_endpoint(collector.as_str()).build()?;
+        let resource = Resource::builder().with_service_name(service);
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_resource(resource.build())
+            .build();
+        let tracer = provider.tracer("homeroom");
+        trace::export(provider, tracer);
+    }
     let registry = tracing_subscriber::registry().with(settings.filter);
     let layer = fmt::layer()
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
     if settings.json {
-        registry.with(layer.json().flatten_event(true)).try_init()
+        registry.with(layer.json().flatten_event(true)).try_init()?;
     } else {
-        registry.with(layer).try_init()
+        registry.with(layer).try_init()?;
+    }
+    Ok(())
+}
+
+/// Sends the spans that are still in memory; to be called at the end of a process.
+pub async fn flush() {
+    if let Some(provider) = trace::provider() {
+        let timeout = Duration::from_secs(FLUSH_SECONDS_MAX);
+        // It blocks its thread while the collector is asked.
+        let flushed = move || provider.shutdown_with_timeout(timeout);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(flushed).await {
+            tracing::warn!(%error, "the last spans did not reach the collector");
+        }
     }
 }
 
@@ -62,13 +120,21 @@ mod tests {
     use crate::tests::log::Log;
 
     #[test]
-    fn both_settings_are_judged_with_all_others() {
-        let wrong = [("LOG_FORMAT", "xml"), ("RUST_LOG", "info,sqlx=loudly")];
+    fn every_setting_is_judged_with_all_others() {
+        let wrong = [
+            ("LOG_FORMAT", "xml"),
+            ("RUST_LOG", "info,sqlx=loudly"),
+            (COLLECTOR, "localhost:4317"),
+        ];
         let mut reader = Reader::new(&wrong);
         Settings::read(&mut reader);
         let errors = reader.finish().unwrap_err().0;
-        assert!(errors.len() == 2 && errors.concat().contains("RUST_LOG must be a list"));
-        let right = [("LOG_FORMAT", "json"), ("RUST_LOG", "debug,sqlx=warn")];
+        assert!(errors.len() == 3 && errors.concat().contains("RUST_LOG must be a list"));
+        let right = [
+            ("LOG_FORMAT", "json"),
+            ("RUST_LOG", "debug,sqlx=warn"),
+            (COLLECTOR, "http://localhost:4317"),
+        ];
         let mut reader = Reader::new(&right);
         assert!(Settings::read(&mut reader).json);
         assert!(reader.finish().is_ok());

@@ -1,44 +1,154 @@
-//! The trace context of a call, passed from its W3C `traceparent` to the calls that are made for
-//! it.
+//! The trace of a call: the W3C trace context that the call names, passed on to the calls that are made for it, and the
+//! spans of this process, if it exports them.
+//!
+//! A span has the name of a method, a statement or a batch, and no value of a caller: no id of a user, no resource name
+//! and no credential reaches the traces.
 
-use std::future::Future;
+use std::{borrow::Cow, future::Future, sync::OnceLock};
 
 use http::HeaderMap;
+pub use opentelemetry::{Context, trace::SpanKind};
+use opentelemetry::{
+    KeyValue,
+    context::FutureExt as _,
+    propagation::{Extractor, Injector, TextMapPropagator as _},
+    trace::{Link, Status, TraceContextExt, TraceId, Tracer as _},
+};
+use opentelemetry_sdk::{
+    propagation::TraceContextPropagator,
+    trace::{SdkTracer, SdkTracerProvider},
+};
+use tonic::metadata::{AsciiMetadataKey, MetadataMap};
 
-/// The metadata key of the trace and the parent span: `00-{32 hex}-{16 hex}-{2 hex}`.
-pub const TRACE_PARENT_METADATA: &str = "traceparent";
-/// The lengths of its parts.
-const PARTS: [usize; 4] = [2, 32, 16, 2];
+/// The provider of this process's spans, and its tracer; empty if no spans are exported.
+static EXPORTED: OnceLock<(SdkTracerProvider, SdkTracer)> = OnceLock::new();
 
-tokio::task_local! {
-    static PARENT: Option<String>;
+/// Exports the spans of this process by the provider from now on. Only the first provider counts.
+pub(crate) fn export(provider: SdkTracerProvider, tracer: SdkTracer) {
+    let _ = EXPORTED.set((provider, tracer));
 }
 
-/// Returns the `traceparent` of the call for which this task works, if there was one.
+/// Returns the provider by which spans are exported.
+pub(crate) fn provider() -> Option<SdkTracerProvider> {
+    EXPORTED.get().map(|(provider, _)| provider.clone())
+}
+
+/// Returns the trace context in which this task works.
 #[must_use]
-pub fn current() -> Option<String> {
-    PARENT.try_with(Clone::clone).ok().flatten()
+pub fn current() -> Context {
+    Context::current()
 }
 
-/// Runs `work` within the trace, or within none.
-pub async fn within<F: Future>(parent: Option<String>, work: F) -> F::Output {
-    PARENT.scope(parent, work).await
+/// Runs `work` within the trace context.
+pub async fn within<F: Future>(context: Context, work: F) -> F::Output {
+    work.with_context(context).await
 }
 
-/// Returns the `traceparent` of a call if it is well formed.
-pub(crate) fn parent_of(headers: &HeaderMap) -> Option<&str> {
-    let parent = headers.get(TRACE_PARENT_METADATA)?.to_str().ok()?;
-    let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let parts = parent.split('-');
-    let well_formed = parts.clone().map(str::len).eq(PARTS)
-        && parts.flat_map(str::bytes).all(hex)
-        && !parent.starts_with("ff");
-    well_formed.then_some(parent)
+/// Returns the trace context that a call names, or an empty one.
+#[must_use]
+pub fn named_by(headers: &HeaderMap) -> Context {
+    TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers))
 }
 
-/// Returns the id of the trace in a well-formed `traceparent`.
-pub(crate) fn id_of(parent: &str) -> Option<&str> {
-    parent.split('-').nth(1)
+/// Names the current trace context in the metadata of a call.
+pub fn inject(metadata: &mut MetadataMap) {
+    TraceContextPropagator::new().inject(&mut Metadata(metadata));
+}
+
+/// Returns the id of the current trace.
+#[must_use]
+pub fn id() -> Option<TraceId> {
+    Context::map_current(|context| {
+        let span = context.span();
+        let of_span = span.span_context();
+        of_span.is_valid().then(|| of_span.trace_id())
+    })
+}
+
+/// Runs `work` as a span of the current trace. `attributes` are names and values of OpenTelemetry's conventions.
+pub async fn span<F: Future>(
+    kind: SpanKind,
+    name: impl Into<Cow<'static, str>>,
+    attributes: &[(&'static str, &'static str)],
+    work: F,
+) -> F::Output {
+    spanned(kind, name.into(), attributes, Vec::new(), work).await
+}
+
+/// Runs `work` on items of several calls as a span: a child of the first call's span that is linked to the others'.
+pub async fn batch<F: Future>(name: &'static str, callers: Vec<Context>, work: F) -> F::Output {
+    let mut callers = callers.into_iter();
+    let first = callers.next().unwrap_or_default();
+    let links = callers
+        .filter(TraceContextExt::has_active_span)
+        .map(|caller| Link::with_context(caller.span().span_context().clone()));
+    let work = spanned(SpanKind::Internal, name.into(), &[], links.collect(), work);
+    within(first, work).await
+}
+
+async fn spanned<F: Future>(
+    kind: SpanKind,
+    name: Cow<'static, str>,
+    attributes: &[(&'static str, &'static str)],
+    links: Vec<Link>,
+    work: F,
+) -> F::Output {
+    let Some((_, tracer)) = EXPORTED.get() else {
+        return work.await;
+    };
+    let attributes = attributes
+        .iter()
+        .map(|(name, value)| KeyValue::new(*name, *value));
+    let builder = tracer.span_builder(name).with_kind(kind);
+    let span = builder
+        .with_attributes(attributes)
+        .with_links(links)
+        .start(tracer);
+    let context = Context::current_with_span(span);
+    let output = within(context.clone(), work).await;
+    // Tasks that outlive the work hold its context.
+    context.span().end();
+    output
+}
+
+/// Adds an attribute to the current span.
+pub fn set(name: &'static str, value: impl Into<Cow<'static, str>>) {
+    if EXPORTED.get().is_some() {
+        let attribute = KeyValue::new::<_, Cow<'static, str>>(name, value.into());
+        Context::map_current(|context| context.span().set_attribute(attribute));
+    }
+}
+
+/// Marks the current span as failed, with the kind of the error.
+pub fn failed(error_type: impl Into<Cow<'static, str>>) {
+    if EXPORTED.get().is_some() {
+        set("error.type", error_type);
+        Context::map_current(|context| context.span().set_status(Status::error("")));
+    }
+}
+
+struct Headers<'call>(&'call HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}
+
+struct Metadata<'call>(&'call mut MetadataMap);
+
+impl Injector for Metadata<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        let key = AsciiMetadataKey::from_bytes(key.as_bytes());
+        // A trace without a state needs no empty one.
+        if let (Ok(key), false, Ok(value)) = (key, value.is_empty(), value.parse()) {
+            self.0.insert(key, value);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -50,15 +160,25 @@ mod tests {
 
     const ID: &str = "0af7651916cd43dd8448eb211c80319c";
 
-    #[test]
-    fn a_well_formed_parent_is_taken_over_and_no_other() {
-        let read = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(TRACE_PARENT_METADATA, HeaderValue::from_str(text).unwrap());
-            parent_of(&headers).and_then(id_of).map(str::to_owned)
-        };
+    fn call(parent: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("traceparent", HeaderValue::from_str(parent).unwrap());
+        headers
+    }
+
+    /// Returns what a call within the context names as its parent.
+    async fn passed_on(context: Context) -> Option<String> {
+        let mut metadata = MetadataMap::new();
+        within(context, async { inject(&mut metadata) }).await;
+        assert!(metadata.get("tracestate").is_none());
+        let parent = metadata.get("traceparent")?;
+        Some(parent.to_str().unwrap().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_well_formed_parent_is_passed_on_and_no_other() {
         let good = format!("00-{ID}-b7ad6b7169203331-01");
-        assert_eq!(read(&good).as_deref(), Some(ID));
+        assert_eq!(passed_on(named_by(&call(&good))).await, Some(good.clone()));
         let wrong = [
             String::new(),
             "00-short-b7ad6b7169203331-01".to_owned(),
@@ -67,21 +187,22 @@ mod tests {
             good.to_uppercase(),
         ];
         for text in wrong {
-            assert_eq!(read(&text), None, "{text}");
+            assert_eq!(passed_on(named_by(&call(&text))).await, None, "{text}");
         }
     }
 
     #[tokio::test]
     async fn a_write_that_outlives_its_caller_stays_part_of_the_trace() {
-        let parent = Some("parent".to_owned());
+        let parent = named_by(&call(&format!("00-{ID}-b7ad6b7169203331-01")));
         let writes = Writes::new();
         let (sender, told) = tokio::sync::oneshot::channel();
-        let ran = within(parent.clone(), async {
-            writes.spawn(async { sender.send(current()).unwrap() });
-            writes.run(async { current() }).await
+        let ran = within(parent, async {
+            writes.spawn(async { sender.send(id()).unwrap() });
+            writes.run(async { id() }).await
         });
-        assert_eq!(ran.await, parent);
-        assert_eq!(told.await.unwrap(), parent);
-        assert_eq!(current(), None);
+        let expected = TraceId::from_hex(ID).ok();
+        assert_eq!(ran.await, expected);
+        assert_eq!(told.await.unwrap(), expected);
+        assert_eq!(id(), None);
     }
 }

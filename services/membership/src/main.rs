@@ -10,6 +10,15 @@ fn main() -> ExitCode {
     let command = service::command("membership", about, SETTINGS);
     service::run(command, async |name, settings| match name {
         "migrate" => service::migrate(settings, migrate).await,
-        _ => service::serve(settings, Arc::new(SystemClock), read_config, start).await,
+        _ => {
+            service::serve(
+                "membership",
+                settings,
+                Arc::new(SystemClock),
+                read_config,
+                start,
+            )
+            .await
+        }
     })
 }

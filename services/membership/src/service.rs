@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use homeroom_kit::{
     database::{OpenError, Options, Url},
+    metrics::gauged,
     request_ids::forgotten_before,
     service::{self, Dependencies, Settings, StartError, Workers},
     shutdown::Shutdown,
@@ -18,6 +19,12 @@ const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 const PRUNE_BATCH: u32 = 1_000;
 /// The interval between searches for overdue join requests.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
+/// The interval between counts for the metrics.
+const COUNT_INTERVAL: Duration = Duration::from_mins(1);
+/// Gauge: the seats of all organizations, those `used` and those `licensed`.
+const SEATS: &str = "homeroom_seats";
+/// Gauge: the join requests of all organizations that wait for a decision.
+const JOIN_REQUESTS_WAITING: &str = "homeroom_join_requests_waiting";
 
 /// The running service.
 pub type Service = service::Service<App>;
@@ -62,10 +69,24 @@ fn workers(app: &Arc<App>, shutdown: &Shutdown) -> Workers<App> {
     workers.spawn("expiry", EXPIRY_INTERVAL, |app| async move {
         app.expire_join_requests().await.map(|_| false)
     });
+    workers.spawn("counts", COUNT_INTERVAL, |app| async move {
+        app.count_seats().await.map(|()| false)
+    });
     workers
 }
 
 impl App {
+    /// Counts seats and waiting requests for the metrics.
+    async fn count_seats(&self) -> homeroom_kit::Result<()> {
+        let mut repository = self.store.read().await?;
+        let seats = repository.all_seats().await?;
+        repository.release();
+        metrics::gauge!(SEATS, "state" => "used").set(gauged(seats.used));
+        metrics::gauge!(SEATS, "state" => "licensed").set(gauged(seats.limit));
+        metrics::gauge!(JOIN_REQUESTS_WAITING).set(gauged(seats.waiting));
+        Ok(())
+    }
+
     /// Forgets request ids claimed more than 24 hours ago (R3), in limited numbers. Returns their number.
     pub async fn prune_request_ids_once(&self) -> homeroom_kit::Result<u64> {
         let before = forgotten_before(self.clock.now());

@@ -1,7 +1,7 @@
 //! The stage of the story: both services and their callers.
 
 use chrono::TimeDelta;
-use homeroom_kit::auth::Claims;
+use homeroom_kit::{auth::Claims, status::code_name};
 use prost_reflect::MethodDescriptor;
 use serde_json::Value;
 use tonic::{Status, transport::Channel};
@@ -70,7 +70,7 @@ impl<'a> Stage<'a> {
             (Outcome::Answer(_), Err(status)) => {
                 print::wrong(&[format!(
                     "it was refused with {} {}: {}",
-                    dynamic::code_name(status.code()),
+                    code_name(status.code()),
                     dynamic::reason_of(&status),
                     status.message()
                 )]);
@@ -142,8 +142,8 @@ fn refused(code: tonic::Code, reason: &str, status: &Status) -> Result<(), Failu
     if status.code() != code || found != reason {
         print::wrong(&[format!(
             "it was refused with {} {found}, it must be {} {reason}: {}",
-            dynamic::code_name(status.code()),
-            dynamic::code_name(code),
+            code_name(status.code()),
+            code_name(code),
             status.message()
         )]);
         return Err("a step was refused for another reason than it should".into());
@@ -153,7 +153,7 @@ fn refused(code: tonic::Code, reason: &str, status: &Status) -> Result<(), Failu
         .and_then(|retry| retry.retry_delay)
         .map(|delay| delay.as_secs());
     print::refused(
-        dynamic::code_name(code),
+        code_name(code),
         reason,
         status.message(),
         retry_after_seconds,

@@ -22,6 +22,7 @@ use crate::{
 
 /// The limits by which entries of reads form batches.
 const BATCHING: Limits = Limits {
+    name: "audit",
     batch_items_max: 256,
     queue_items_max: 10_000,
     // SQLite has one writer; on PostgreSQL one batch is written while the next one forms.

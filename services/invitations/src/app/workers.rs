@@ -10,13 +10,14 @@ use std::{
 };
 
 use homeroom_api::common::v1::ErrorReason;
-use homeroom_kit::{Result, service::Workers, shutdown::Shutdown};
+use homeroom_kit::{Result, metrics::gauged, service::Workers, shutdown::Shutdown};
 
 use super::{
     App,
     retention::{PRUNE_BATCH, RETENTION_BATCH},
 };
 use crate::redemption::{
+    attempt_log::ATTEMPTS_DROPPED,
     drive::{RECOVERY_BATCH, STUCK_AFTER_TRIES, SWEEP_BATCH},
     follow::{FEED_PAGE_EVENTS, MEMBERSHIP_FEED},
 };
@@ -96,6 +97,8 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> Workers<App
 
 /// Counts the problems that an operator should know of, for the metrics and the log.
 async fn tell_what_is_wrong(app: &App) -> Result<()> {
+    // A counter that has not been exposed before it rises shows no increase.
+    metrics::counter!(ATTEMPTS_DROPPED).increment(0);
     let reserved = app.redemptions.ledger.count_tried(0).await?;
     metrics::gauge!(REDEMPTIONS_RESERVED).set(gauged(reserved));
     let ledger = &app.redemptions.ledger;
@@ -114,11 +117,6 @@ async fn tell_what_is_wrong(app: &App) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Returns a count as a gauge value: exact up to 4 billion, and never above that.
-fn gauged(count: u64) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// Follows the feed. Returns true if there is more of it. The follower is the first to notice that membership is back,

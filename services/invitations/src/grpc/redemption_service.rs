@@ -23,6 +23,7 @@ use crate::{
 
 /// The limits by which redemptions form batches: all that arrive while others are under way share the next one.
 const BATCHING: batching::Limits = batching::Limits {
+    name: "redeem",
     // This many fit in time into one round trip of the limiter, one transaction and one call of membership.
     batch_items_max: 128,
     queue_items_max: 10_000,

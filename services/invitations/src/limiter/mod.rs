@@ -90,7 +90,10 @@ mod verdict;
 use std::time::{Duration, Instant};
 
 use homeroom_api::ids::UserId;
-use homeroom_kit::clock::SharedClock;
+use homeroom_kit::{
+    clock::SharedClock,
+    trace::{self, SpanKind},
+};
 use tokio::time::timeout;
 
 pub use attempt::{Attempt, Dimension, Effect, End, GuessHash, GuessScope, Refused};
@@ -107,6 +110,8 @@ use redis::{Redis, StoreAway};
 pub const REDIS_CALL_MAX_MILLIS: u64 = 50;
 /// Gauge: 1 while this process considers the limiter's Redis unreachable, otherwise 0.
 pub const LIMITER_REDIS_AWAY: &str = "homeroom_limiter_redis_away";
+/// Counts the attempts that the limiter judged, by verdict: `allowed` or `refused`.
+pub const LIMITER_ATTEMPTS: &str = "homeroom_limiter_attempts_total";
 
 /// Limits attempts (R10), with its state in Redis or in the process. It never fails: while Redis is unreachable, this
 /// process decides with a fraction of the budgets, and short credentials queue. So they are never admitted unguarded, no
@@ -167,6 +172,15 @@ impl Limiter {
 
     /// Charges each attempt and returns one verdict for each, in order.
     pub async fn charge(&self, attempts: &[Attempt]) -> Vec<Result<Receipt, Refused>> {
+        let verdicts = self.judge(attempts).await;
+        let refused = verdicts.iter().filter(|verdict| verdict.is_err()).count();
+        for (verdict, count) in [("allowed", verdicts.len() - refused), ("refused", refused)] {
+            metrics::counter!(LIMITER_ATTEMPTS, "verdict" => verdict).increment(count as u64);
+        }
+        verdicts
+    }
+
+    async fn judge(&self, attempts: &[Attempt]) -> Vec<Result<Receipt, Refused>> {
         if let Some(shared) = &self.shared
             && let Some(verdicts) = shared.ask(shared.charges.charge(attempts)).await
         {
@@ -225,9 +239,15 @@ impl Shared {
         if !self.breaker.lets_through(Instant::now()) {
             return None;
         }
-        let answer = timeout(self.call_max, call)
-            .await
-            .unwrap_or_else(|_| Err(StoreAway(format!("no answer within {:?}", self.call_max))));
+        let asked = async {
+            let answer = timeout(self.call_max, call).await;
+            let answer = answer.unwrap_or_else(|_| {
+                Err(StoreAway(format!("no answer within {:?}", self.call_max)))
+            });
+            answer.inspect_err(|_| trace::failed("unavailable"))
+        };
+        let attributes = [("db.system.name", "redis")];
+        let answer = trace::span(SpanKind::Client, "limiter", &attributes, asked).await;
         let changed = self.breaker.record(answer.is_ok(), Instant::now());
         let is_away = self.breaker.is_open();
         metrics::gauge!(LIMITER_REDIS_AWAY).set(if is_away { 1.0 } else { 0.0 });

@@ -25,8 +25,9 @@ use homeroom_kit::{
     auth::{Claims, Scope, Scopes, Signer},
     failpoints::{self, Injected, Moment},
     secret::SecretText,
+    status::code_name,
     tls::{ClientTls, RELOAD_SECONDS},
-    trace::{self, TRACE_PARENT_METADATA},
+    trace::{self, SpanKind},
 };
 use tonic::{
     Code, Request, Response, Status,
@@ -177,16 +178,18 @@ impl MembershipClient {
         bearer.set_sensitive(true);
         request.metadata_mut().insert("authorization", bearer);
         request.set_timeout(limit);
-        if let Some(parent) = trace::current() {
-            let parent = parent.parse().map_err(Error::internal)?;
-            request.metadata_mut().insert(TRACE_PARENT_METADATA, parent);
-        }
         let called = async {
+            trace::inject(request.metadata_mut());
             failpoints::reached(SERVICE, rpc, Moment::Sending).await?;
             let answer = send(request).await;
+            if let Err(status) = &answer {
+                trace::failed(code_name(status.code()));
+            }
             failpoints::reached(SERVICE, rpc, Moment::Answered).await?;
             Ok::<_, Injected>(answer)
         };
+        let attributes = [("rpc.system.name", "grpc")];
+        let called = trace::span(SpanKind::Client, rpc, &attributes, called);
         match tokio::time::timeout(limit, called).await {
             Ok(Ok(Ok(answer))) => Ok(answer.into_inner()),
             Ok(Ok(Err(status))) => Err(self.failure(&status)),

@@ -45,7 +45,7 @@ const MINUTE_SECONDS: i64 = 60;
 
 /// Counter: refused attempts that were not logged, because too many waited, the database did not accept them, or
 /// costless refusals exceeded their bounds. A further one of the same user and place in its minute is not counted.
-pub const ATTEMPTS_DROPPED: &str = "homeroom_refused_attempts_dropped";
+pub const ATTEMPTS_DROPPED: &str = "homeroom_refused_attempts_dropped_total";
 
 /// One refusal, with the facts that the attempt's course has established.
 #[derive(Clone, Copy)]
@@ -62,6 +62,7 @@ pub(super) struct Refusal<'attempt> {
 
 /// The limits by which attempts form batches.
 const BATCHING: Limits = Limits {
+    name: "attempts",
     batch_items_max: ATTEMPTS_BATCH_MAX,
     queue_items_max: ATTEMPTS_QUEUED_MAX,
     batches_max: 1,

@@ -34,9 +34,12 @@ use request::Attempt;
 
 use crate::{limiter::Limiter, membership::Membership};
 
+/// Counts the redemptions whose answer of membership this process stored.
+const SETTLED: &str = "homeroom_redemptions_settled_total";
 /// The limits by which settlements form transactions: all that arrive while others are under way share the next one,
 /// whichever batch of redemptions they come from.
 const SETTLING: Limits = Limits {
+    name: "settle",
     batch_items_max: 500,
     queue_items_max: 10_000,
     batches_max: 2,
@@ -151,6 +154,7 @@ async fn settle_each(ledger: &Ledger, settlements: &[Settlement]) -> Vec<Result<
     together_or_each(settlements, |settlements| {
         async move {
             ledger.settle(settlements).await?;
+            metrics::counter!(SETTLED).increment(settlements.len() as u64);
             Ok(vec![(); settlements.len()])
         }
         .boxed()

@@ -82,7 +82,9 @@ async fn p13_gauges_count_what_is_stuck_reserved_and_skipped() {
         create_time) VALUES ('membership', 'e-1', 'join_request.denied', 's', 'unreadable', 0)";
     world.tamper(skipped).await;
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = MetricsServer::start(loopback, "invitations").await.unwrap();
+    let server = MetricsServer::start(loopback, "invitations", || (0, 0))
+        .await
+        .unwrap();
     let address = server.address();
     let shutdown = Shutdown::new();
     let pauses = Pauses {

@@ -315,9 +315,7 @@ fn texts(value: Value) -> Result<Vec<String>, String> {
 }
 
 fn flag(value: Value) -> Result<bool, String> {
-    value
-        .as_bool()
-        .ok_or_else(|| "must be true or false".to_owned())
+    bool::deserialize(value).map_err(|_| "must be true or false".to_owned())
 }
 
 fn scopes(value: Value) -> Result<Scopes, String> {

@@ -120,13 +120,13 @@ fn a_token_without_an_audience_is_an_access_token_of_a_client_that_is_configured
         (json!(AUDIENCE), json!(null), json!("other"), true),
     ] {
         let changes = json!({"aud": audience, "token_use": kind, "client_id": client});
-        let verified = reason(verifier.verify(&sign(1, ISSUER, &changes)));
+        let answered = reason(verifier.verify(&sign(1, ISSUER, &changes)));
         let expected = if right {
             ErrorReason::Unspecified
         } else {
             ErrorReason::AccessTokenInvalid
         };
-        assert_eq!(verified, expected, "{changes}");
+        assert_eq!(answered, expected, "{changes}");
     }
 }
 
@@ -156,8 +156,8 @@ fn each_issuer_signs_for_itself_with_its_own_keys_audience_and_scopes() {
         changes["aud"] = audience.into();
         // The second time from memory.
         for _ in 0..2 {
-            let verified = verifier.verify(&sign(seed, name, &changes));
-            let found = verified.ok().map(|(_, scopes)| scopes);
+            let answered = verifier.verify(&sign(seed, name, &changes));
+            let found = answered.ok().map(|(_, scopes)| scopes);
             assert_eq!(found, given, "{seed} {name} {audience}");
         }
     }

@@ -29,6 +29,15 @@ impl Error {
         }
     }
 
+    /// Returns the name of its kind, for traces.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Conflict(_) => "conflict",
+            Self::Other(_) => "other",
+        }
+    }
+
     /// Returns true if a unique key was violated.
     #[must_use]
     pub fn is_unique_violation(&self) -> bool {

@@ -32,6 +32,16 @@ pub enum Engine {
     Sqlite,
 }
 
+impl Engine {
+    /// Returns its name in OpenTelemetry's conventions.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgresql",
+            Self::Sqlite => "sqlite",
+        }
+    }
+}
+
 /// The properties of an engine that the kit needs.
 pub trait EngineDatabase: Database {
     /// The engine.
@@ -128,6 +138,17 @@ impl<DB: Database> fmt::Debug for Pools<DB> {
 }
 
 impl<DB: EngineDatabase> Pools<DB> {
+    /// Returns the number of connections that serve a session, and the most that can.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        let (in_use, max) = self.readers.used();
+        // PostgreSQL's sessions share one pool.
+        if self.file.is_none() {
+            return (in_use, max);
+        }
+        let (writing, writers) = self.writers.used();
+        (in_use + writing, max + writers)
+    }
+
     /// Begins a session that reads, each statement in its own transaction.
     pub async fn read(&self) -> Result<Session<DB>, Error> {
         Session::on(&self.readers).await

@@ -87,6 +87,12 @@ impl<DB: Database> Ready<DB> {
         }
     }
 
+    /// Returns the number of connections that serve a session, and the most that can.
+    pub(super) fn used(&self) -> (usize, usize) {
+        let max = self.pool.options().get_max_connections() as usize;
+        (max - self.turns.available_permits().min(max), max)
+    }
+
     /// Returns the connection that was used last, or one of the pool. Fails like the pool if none is free in time.
     pub(super) async fn take(&self) -> sqlx::Result<Lease<DB>> {
         timeout(self.patience, self.take_once_free())

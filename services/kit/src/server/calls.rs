@@ -28,7 +28,7 @@ const RETRY_MILLIS: std::ops::Range<u64> = 1_000..2_000;
 /// The difference between the delays of two consecutively refused calls, in milliseconds.
 const RETRY_STEP_MILLIS: u64 = 618;
 /// Counts the calls that were refused because too many were under way.
-const SHED: &str = "homeroom_calls_shed";
+const SHED: &str = "homeroom_calls_shed_total";
 /// The time without a call under way and without a sent byte after which a shutdown waits for no
 /// connection any more, in milliseconds. By then everything sent before the shutdown has arrived
 /// and all answers have left, except those whose readers have stopped reading.
@@ -58,6 +58,8 @@ pub(super) struct UnderWay {
 
 impl Calls {
     pub(super) fn new(calls_max: usize) -> Self {
+        // A counter that has not been exposed before it rises shows no increase.
+        counter!(SHED).increment(0);
         let places = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         Self {
             under_way: TaskTracker::new(),

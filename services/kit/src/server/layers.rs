@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ::metrics::{counter, histogram};
 use futures::{FutureExt as _, future::BoxFuture};
 use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
@@ -19,14 +20,14 @@ use tracing::Instrument as _;
 
 use super::{
     Deadline, MESSAGE_BYTES_MAX, OPEN_MESSAGE_BYTES_MAX, Request, RequestId, Response,
-    authenticate, calls::Calls, is_open_path, refuse,
+    authenticate, calls::Calls, is_open_path, methods, refuse,
 };
 use crate::{
     auth::Verifier,
     clock::SharedClock,
     random::{self, SharedRandomness},
-    status::Error,
-    trace,
+    status::{Error, code_name},
+    trace::{self, SpanKind},
 };
 
 /// The metadata key of the request's id, in both directions.
@@ -38,6 +39,10 @@ pub const REQUEST_ID_CHARS_MAX: usize = 128;
 pub const CALL_SECONDS_MAX: u64 = 60;
 /// The most milliseconds by which the answer precedes the caller's deadline.
 const DEADLINE_MARGIN_MILLIS_MAX: u64 = 10;
+/// Counts the calls by method, code and reason; the reason is empty for calls that succeeded.
+pub(crate) const CALLS: &str = "homeroom_calls_total";
+/// The time from a call's headers to the head of its answer, by method.
+pub(crate) const CALL_SECONDS: &str = "homeroom_call_duration_seconds";
 /// The bytes of a call's path that are logged: longer than any method, while an unauthenticated
 /// caller may send thousands.
 const METHOD_LOGGED_BYTES_MAX: usize = 128;
@@ -133,8 +138,7 @@ impl Parts {
         })
     }
 
-    /// Uses the caller's request id, or creates one; opens a span for the call, and keeps its trace
-    /// context.
+    /// Uses the caller's request id, or creates one, and works within the caller's trace.
     async fn identified(&self, mut request: Request, inner: impl Inner) -> Response {
         let id = request
             .headers()
@@ -148,31 +152,51 @@ impl Parts {
                 || random::new_id(&*self.clock, &*self.random).to_string(),
                 str::to_owned,
             );
-        let parent = trace::parent_of(request.headers()).map(str::to_owned);
-        let span = tracing::info_span!(
-            "call",
-            method = logged_method(request.uri().path()),
-            request_id = id,
-            trace_id = parent.as_deref().and_then(trace::id_of),
-            subject = tracing::field::Empty,
-            user = tracing::field::Empty,
-        );
+        let caller = trace::named_by(request.headers());
         let header = HeaderValue::try_from(id.as_str());
         request.extensions_mut().insert(RequestId(id));
-        let answering = self.logged(request, inner).instrument(span);
-        let mut response = trace::within(parent, answering).await;
+        let method = methods::named(request.uri().path());
+        let answering = self.logged(method, request, inner);
+        let answering = async {
+            let attributes = [("rpc.system.name", "grpc"), ("rpc.method", method)];
+            trace::span(SpanKind::Server, method, &attributes, answering).await
+        };
+        let mut response = trace::within(caller, answering).await;
         if let Ok(header) = header {
             response.headers_mut().insert(REQUEST_ID_METADATA, header);
         }
         response
     }
 
-    /// Logs how the call ended.
-    async fn logged(&self, request: Request, inner: impl Inner) -> Response {
+    /// Logs, counts and traces how the call ended.
+    async fn logged(&self, method: &'static str, request: Request, inner: impl Inner) -> Response {
         let begun = Instant::now();
-        let response = self.answered(request, inner).await;
-        let code =
-            Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
+        let id = request.extensions().get::<RequestId>();
+        let span = tracing::info_span!(
+            "call",
+            method = logged_method(request.uri().path()),
+            request_id = id.map(|RequestId(id)| id),
+            trace_id = trace::id().map(tracing::field::display),
+            subject = tracing::field::Empty,
+            user = tracing::field::Empty,
+        );
+        let response = self.answered(request, inner).instrument(span.clone()).await;
+        let _entered = span.entered();
+        let status = Status::from_header_map(response.headers());
+        let code = status.as_ref().map_or(Code::Ok, Status::code);
+        let error = status.as_ref().and_then(Error::from_status);
+        let reason = error.map_or("", |error| error.reason().as_str_name());
+        counter!(CALLS, "method" => method, "code" => code_name(code), "reason" => reason)
+            .increment(1);
+        histogram!(CALL_SECONDS, "method" => method).record(begun.elapsed());
+        trace::set("rpc.response.status_code", code_name(code));
+        if !matches!(code, Code::Ok) {
+            trace::failed(if reason.is_empty() {
+                code_name(code)
+            } else {
+                reason
+            });
+        }
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         match code {
             Code::Ok => tracing::debug!(micros, "answered"),

@@ -8,6 +8,7 @@ mod descriptors;
 mod failpoints;
 mod health;
 mod layers;
+mod methods;
 mod options;
 
 use std::{

@@ -35,6 +35,7 @@ TLS_CLIENT_CA_FILE PEM of the authorities one of which must have signed a client
 INSECURE_PLAINTEXT listen beyond loopback without TLS: false if unset
 CONNECTIONS_MAX connections open at most, further ones wait: 8000 if unset
 LOG_FORMAT text or json; text if unset
+OTEL_EXPORTER_OTLP_ENDPOINT the http:// or https:// URL of the collector of traces; unset: none
 METRICS_LISTEN_ADDRESS where Prometheus reads metrics, without a token; unset: nowhere";
 
 /// Returns the name and the description of each setting of a table such as [`SETTINGS`].
@@ -92,8 +93,9 @@ pub fn run(
     })
 }
 
-/// Starts logging, and the service by its configuration; then waits for its end.
+/// Starts logging, and the service `name` by its configuration; then waits for its end.
 pub async fn serve<Config, App, Failed: Into<Failure>>(
+    name: &'static str,
     mut reader: Reader,
     clock: SharedClock,
     read: impl FnOnce(Reader) -> Result<Config, ConfigErrors>,
@@ -101,7 +103,7 @@ pub async fn serve<Config, App, Failed: Into<Failure>>(
 ) -> Result<(), Failure> {
     let logs = telemetry::Settings::read(&mut reader);
     let config = read(reader)?;
-    telemetry::init(logs)?;
+    telemetry::init(logs, name)?;
     let dependencies = Dependencies {
         clock,
         random: Arc::new(SystemRandomness),
@@ -111,8 +113,9 @@ pub async fn serve<Config, App, Failed: Into<Failure>>(
     let Some(service) = shutdown.unless_begun(starting).await else {
         return Ok(());
     };
-    service.map_err(Into::into)?.stopped().await?;
-    Ok(())
+    let stopped = service.map_err(Into::into)?.stopped().await;
+    telemetry::flush().await;
+    Ok(stopped?)
 }
 
 /// Starts logging, for a command that needs the database and the settings that `more` reads.
@@ -124,7 +127,7 @@ pub fn read_database<T>(
     let url = reader.required_from_secret("DATABASE_URL", Url::parse);
     let more = more(&mut reader);
     let read = reader.finish_with(url.zip(more))?;
-    telemetry::init(logs)?;
+    telemetry::init(logs, "homeroom")?;
     Ok(read)
 }
 

@@ -106,7 +106,10 @@ pub async fn start<App: Send + Sync + 'static>(
     let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let metrics = match settings.metrics_listen {
-        Some(address) => Some(MetricsServer::start(address, name).await?),
+        Some(address) => {
+            let store = Arc::new(workers.store.of_kit());
+            Some(MetricsServer::start(address, name, move || store.connections()).await?)
+        }
         None => None,
     };
     Ok(Service {

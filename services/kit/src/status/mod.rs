@@ -14,7 +14,7 @@ use std::{
 };
 
 use homeroom_api::common::v1::ErrorReason;
-pub use reasons::{code_of, default_retry_delay, is_precondition};
+pub use reasons::{code_name, code_of, default_retry_delay, is_precondition};
 use tonic::{Code, Status};
 pub use tonic_types::FieldViolation;
 use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt as _};

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use futures::TryFutureExt as _;
 use serde::{Deserialize, de::DeserializeOwned};
 use sqlx::{Postgres, Sqlite};
 
@@ -11,7 +12,10 @@ use super::{
     statement::{Arg, Statement},
     wake::Wake,
 };
-use crate::database::{self, Engine, Error};
+use crate::{
+    database::{self, Engine, Error},
+    trace::{self, SpanKind},
+};
 
 #[derive(Deserialize)]
 #[serde(transparent)]
@@ -130,17 +134,21 @@ impl Session {
         statement: &'static Statement,
         args: Vec<Arg>,
     ) -> Result<u64, Error> {
-        let sql = statement.sql(self.engine());
-        Ok(match &mut self.held {
-            Held::Postgres(held) => {
-                let query = query!(sql, args).execute(held.connection());
-                query.await?.rows_affected()
-            }
-            Held::Sqlite(held) => {
-                let query = query!(sql, args).execute(held.connection());
-                query.await?.rows_affected()
-            }
-        })
+        let engine = self.engine();
+        let sql = statement.sql(engine);
+        let written = async {
+            Ok(match &mut self.held {
+                Held::Postgres(held) => {
+                    let query = query!(sql, args).execute(held.connection());
+                    query.await?.rows_affected()
+                }
+                Held::Sqlite(held) => {
+                    let query = query!(sql, args).execute(held.connection());
+                    query.await?.rows_affected()
+                }
+            })
+        };
+        traced(engine, statement.name(), written).await
     }
 
     async fn rows(
@@ -148,18 +156,22 @@ impl Session {
         statement: &'static Statement,
         args: Vec<Arg>,
     ) -> Result<Vec<Row>, Error> {
-        let sql = statement.sql(self.engine());
-        let rows: sqlx::Result<Vec<Row>> = match &mut self.held {
-            Held::Postgres(held) => {
-                let rows = query!(sql, args).fetch_all(held.connection()).await?;
-                rows.iter().map(Row::of_postgres).collect()
-            }
-            Held::Sqlite(held) => {
-                let rows = query!(sql, args).fetch_all(held.connection()).await?;
-                rows.iter().map(Row::of_sqlite).collect()
-            }
+        let engine = self.engine();
+        let sql = statement.sql(engine);
+        let read = async {
+            let rows: sqlx::Result<Vec<Row>> = match &mut self.held {
+                Held::Postgres(held) => {
+                    let rows = query!(sql, args).fetch_all(held.connection()).await?;
+                    rows.iter().map(Row::of_postgres).collect()
+                }
+                Held::Sqlite(held) => {
+                    let rows = query!(sql, args).fetch_all(held.connection()).await?;
+                    rows.iter().map(Row::of_sqlite).collect()
+                }
+            };
+            Ok(rows?)
         };
-        Ok(rows?)
+        traced(engine, statement.name(), read).await
     }
 
     /// Returns all rows of a statement.
@@ -218,10 +230,15 @@ impl Session {
 
     /// Commits what was written, and wakes the readers of events. `transaction` names its purpose and its failpoint.
     pub async fn commit(self, transaction: &'static str) -> Result<(), Error> {
-        match self.held {
-            Held::Postgres(held) => held.commit(self.service, transaction).await?,
-            Held::Sqlite(held) => held.commit(self.service, transaction).await?,
-        }
+        let engine = self.engine();
+        let (held, service) = (self.held, self.service);
+        let committing = async move {
+            match held {
+                Held::Postgres(held) => held.commit(service, transaction).await,
+                Held::Sqlite(held) => held.commit(service, transaction).await,
+            }
+        };
+        traced(engine, "COMMIT", committing).await?;
         if self.appended {
             self.committed.notify();
         }
@@ -243,6 +260,20 @@ impl Session {
             Held::Sqlite(held) => held.release(),
         }
     }
+}
+
+/// Runs work on a database as a span of the current trace.
+async fn traced<T>(
+    engine: Engine,
+    name: &'static str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let attributes = [
+        ("db.system.name", engine.name()),
+        ("db.query.summary", name),
+    ];
+    let work = work.inspect_err(|error| trace::failed(error.kind()));
+    trace::span(SpanKind::Client, name, &attributes, work).await
 }
 
 /// Ends a transaction: commits it if `done` is a success, otherwise rolls it back. `transaction` names its purpose and

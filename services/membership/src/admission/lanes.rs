@@ -15,7 +15,9 @@ use std::{
 use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
 use homeroom_kit::{
     Error, Result,
+    batching::record_batch,
     failpoints::{WrongVariant, is_wrong},
+    trace::{self, Context},
 };
 use tokio::{
     sync::{Semaphore, oneshot},
@@ -28,6 +30,8 @@ use super::{
 };
 use crate::{app::App, domain::admission::ADMISSIONS_MAX};
 
+/// The name of the batches, in metrics and traces.
+const ADMIT: &str = "admit";
 /// Maximum number of concurrent transactions that do not wait for locks.
 const TRANSACTIONS_MAX: usize = 4;
 /// Maximum number of concurrent transactions that wait for their organization: these, with their connections, are all
@@ -60,6 +64,7 @@ type Answer = oneshot::Receiver<Result<Admission>>;
 struct Waiting {
     request: AdmitRequest,
     answer: oneshot::Sender<Result<Admission>>,
+    caller: Context,
 }
 
 /// The redemptions of one organization. A lane exists while redemptions wait in it or are under way.
@@ -187,7 +192,11 @@ impl Lanes {
                 state.ready.push_back(organization.clone());
             }
             let lane = state.lanes.entry(organization.clone()).or_default();
-            lane.waiting.push_back(Waiting { request, answer });
+            lane.waiting.push_back(Waiting {
+                request,
+                answer,
+                caller: trace::current(),
+            });
             answers.push((organization, wait));
         }
         self.serve(&mut state);
@@ -221,16 +230,15 @@ impl Lanes {
     }
 
     async fn admit_where_free(&self, batch: Vec<Waiting>) {
-        let (requests, answers): (Vec<_>, Vec<_>) = batch
-            .into_iter()
-            .map(|row| (row.request, row.answer))
-            .unzip();
+        let (requests, answers) = parts(batch);
         let served = organizations(&requests);
         let app = self.app.clone();
+        let callers = answers.iter().map(|(_, caller)| caller.clone()).collect();
+        let admitting = async move { app.admit_where_free(requests).await };
         // Runs in its own task, so that a panic fails only these redemptions.
-        let admitting = tokio::spawn(async move { app.admit_where_free(requests).await });
+        let admitting = tokio::spawn(trace::batch(ADMIT, callers, admitting));
         let mut busy: BTreeMap<OrganizationId, Vec<Waiting>> = BTreeMap::new();
-        for (answer, (request, admitted)) in
+        for ((answer, caller), (request, admitted)) in
             answers.into_iter().zip(admitting.await.unwrap_or_default())
         {
             if let Some(admitted) = admitted {
@@ -239,7 +247,11 @@ impl Lanes {
             } else {
                 let organization = request.place.organization().clone();
                 let lane = busy.entry(organization).or_default();
-                lane.push(Waiting { request, answer });
+                lane.push(Waiting {
+                    request,
+                    answer,
+                    caller,
+                });
             }
         }
         let mut state = self.state();
@@ -261,15 +273,14 @@ impl Lanes {
         let mut batch = Vec::new();
         // Redemptions that arrived while this one waited for its permit go into the same batch.
         self.state().take_from(&organization, &mut batch);
-        let (requests, answers): (Vec<_>, Vec<_>) = batch
-            .into_iter()
-            .map(|row| (row.request, row.answer))
-            .unzip();
+        let (requests, answers) = parts(batch);
         let app = self.app.clone();
-        let admitting = tokio::spawn(async move { app.admit_in_organization(requests).await });
+        let callers = answers.iter().map(|(_, caller)| caller.clone()).collect();
+        let admitting = async move { app.admit_in_organization(requests).await };
+        let admitting = tokio::spawn(trace::batch(ADMIT, callers, admitting));
         let admitted = admitting.await.unwrap_or_default();
         drop(permit);
-        for (answer, admitted) in answers.into_iter().zip(admitted) {
+        for ((answer, _), admitted) in answers.into_iter().zip(admitted) {
             let _ = answer.send(admitted);
         }
         let mut state = self.state();
@@ -301,6 +312,18 @@ impl Lanes {
         let state = self.state();
         state.lanes.get(organization).is_some_and(|lane| lane.busy)
     }
+}
+
+type Requests = Vec<AdmitRequest>;
+type Answers = Vec<(oneshot::Sender<Result<Admission>>, Context)>;
+
+/// Returns the requests of a batch, and where each is answered.
+fn parts(batch: Vec<Waiting>) -> (Requests, Answers) {
+    record_batch(ADMIT, batch.len());
+    let parts = batch.into_iter();
+    parts
+        .map(|row| (row.request, (row.answer, row.caller)))
+        .unzip()
 }
 
 /// Returns how long to wait for busy organizations; None if the call is for one organization only.

@@ -84,6 +84,9 @@ homeroom_kit::statements! {
     );
     SEATS = "SELECT seat_limit, seats_used, requests_waiting FROM organization_seats \
         WHERE organization_id = $1";
+    ALL_SEATS = "SELECT CAST(coalesce(sum(seat_limit), 0) AS BIGINT) AS seat_limit, \
+        CAST(coalesce(sum(seats_used), 0) AS BIGINT) AS seats_used, \
+        CAST(coalesce(sum(requests_waiting), 0) AS BIGINT) AS requests_waiting FROM organization_seats";
     SAVE_SEATS = "UPDATE organization_seats SET seats_used = $2, requests_waiting = $3 \
         WHERE organization_id = $1";
 }
@@ -170,6 +173,11 @@ impl Repository {
     /// Returns the organization's seats, without the lock.
     pub async fn seats(&mut self, id: &OrganizationId) -> Result<Option<Seats>> {
         self.0.first(&SEATS, args![id]).await
+    }
+
+    /// Returns the sums of all organizations' seats and waiting requests.
+    pub async fn all_seats(&mut self) -> Result<Seats> {
+        self.0.one(&ALL_SEATS, args![]).await
     }
 
     /// Stores the seats used and the requests waiting; must be called under the lock.

@@ -97,10 +97,18 @@ async fn run() -> Result<(), Failure> {
     let settings = Reader::of_environment();
     match env::args().nth(1).as_deref() {
         Some("membership") => {
-            service::serve(settings, clock, membership::read_config, membership::start).await
+            service::serve(
+                "membership",
+                settings,
+                clock,
+                membership::read_config,
+                membership::start,
+            )
+            .await
         }
         Some("invitations") => {
             service::serve(
+                "invitations",
                 settings,
                 clock,
                 invitations::Config::read,

@@ -229,13 +229,14 @@ async fn the_log_says_what_a_call_lacks_that_shows_no_access_token() {
 
 #[tokio::test]
 async fn a_call_is_part_of_the_trace_that_it_names() {
-    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    for (sent, kept) in [(parent, Some(parent)), ("unfit", None)] {
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let parent = format!("00-{trace}-b7ad6b7169203331-01");
+    for (sent, kept) in [(&*parent, Some(trace)), ("unfit", None)] {
         let seen = |_request| async {
             let mut response = Response::new(Body::empty());
-            if let Some(parent) = trace::current() {
-                let parent = HeaderValue::try_from(parent).unwrap();
-                response.headers_mut().insert("seen", parent);
+            if let Some(trace) = trace::id() {
+                let trace = HeaderValue::try_from(trace.to_string()).unwrap();
+                response.headers_mut().insert("seen", trace);
             }
             response
         };

@@ -1,0 +1,149 @@
+//! `homeroom explain`: whether a credential would let a person in, rule by rule.
+
+use std::io::{self, Read as _};
+
+use anstream::println;
+use anstyle::{AnsiColor, Style};
+use serde_json::{Value, json};
+
+use crate::{Failure, arguments::ExplainArguments, call};
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+/// The most bytes that are read as a credential: more than the services accept.
+const CREDENTIAL_BYTES_MAX: u64 = 8 * 1024;
+
+/// The rules, in the order in which people are told, each with the reasons of its refusals.
+const RULES: [(&str, &[&str]); 13] = [
+    ("it entitles to register", &["SIGN_UP_NOT_GRANTED"]),
+    ("its first valid moment has come", &["NOT_YET_VALID"]),
+    (
+        "an address that it asks for is proved",
+        &["EMAIL_UNVERIFIED", "EMAIL_MALFORMED"],
+    ),
+    (
+        "it is assigned to nobody else",
+        &["TOKEN_ASSIGNED_TO_ANOTHER"],
+    ),
+    (
+        "the address has one of its domains",
+        &["EMAIL_DOMAIN_NOT_ALLOWED"],
+    ),
+    ("its last valid moment has not passed", &["NO_LONGER_VALID"]),
+    ("it has a use left", &["USED_UP"]),
+    ("no use is held by others for now", &["USE_IN_PROGRESS"]),
+    ("the organization exists", &["ORGANIZATION_NOT_FOUND"]),
+    ("the class exists", &["CLASS_NOT_FOUND"]),
+    ("the class is not archived", &["CLASS_ARCHIVED"]),
+    ("a licensed seat is free", &["NO_SEATS"]),
+    ("staff denied no request recently", &["DENIED_RECENTLY"]),
+];
+
+pub(crate) async fn run(arguments: &ExplainArguments) -> Result<(), Failure> {
+    let mut credential = String::new();
+    io::stdin()
+        .take(CREDENTIAL_BYTES_MAX)
+        .read_to_string(&mut credential)?;
+    let request = json!({
+        "credential": credential.trim_end(),
+        "organization": arguments.organization.as_ref().map(|id| format!("organizations/{id}")),
+        "signUp": arguments.sign_up,
+        "user": {
+            "user": arguments.user,
+            "email": arguments.email,
+            "emailVerified": arguments.email_verified,
+            "externalId": arguments.external_id,
+        },
+    });
+    let method = "RedemptionService/PreviewRedemption";
+    let preview = call::answer(
+        &arguments.invitations,
+        method,
+        &request,
+        None,
+        &arguments.caller,
+    )
+    .await?;
+    if arguments.json {
+        println!("{preview:#}");
+        return Ok(());
+    }
+    for line in told(&preview) {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// Returns the lines that tell a preview.
+fn told(preview: &Value) -> Vec<String> {
+    let text = |field: &str| preview[field].as_str().unwrap_or_default();
+    let mut lines = Vec::new();
+    for (what, name, display_name) in [
+        ("organization", "organization", "organizationDisplayName"),
+        ("class", "class", "classDisplayName"),
+    ] {
+        if !text(name).is_empty() {
+            lines.push(format!("{what:<14}{} ({})", text(name), text(display_name)));
+        }
+    }
+    let outcome = match text("outcome") {
+        "ADMITTED" => "the person would be admitted at once",
+        "PENDING_APPROVAL" => "the person would wait for approval",
+        "ALREADY_MEMBER" => "the person is a member already, and nothing would change",
+        _ => "the person would be refused",
+    };
+    lines.push(format!("{:<14}{outcome}", "outcome"));
+    let failures = preview["failures"].as_array().cloned().unwrap_or_default();
+    let failure = |reasons: &[&str]| {
+        let mut failures = failures.iter();
+        failures.find(|failure| reasons.contains(&failure["reason"].as_str().unwrap_or_default()))
+    };
+    for (rule, reasons) in RULES {
+        lines.push(match failure(reasons) {
+            None => format!("  {GOOD}yes{GOOD:#}  {rule}"),
+            Some(failure) => {
+                let [reason, description] = ["reason", "description"]
+                    .map(|field| failure[field].as_str().unwrap_or_default());
+                format!("  {BAD}no{BAD:#}   {rule}: {reason}. {description}")
+            }
+        });
+    }
+    // A reason without a rule here comes from a newer service.
+    for failure in &failures {
+        let reason = failure["reason"].as_str().unwrap_or_default();
+        if !RULES.iter().any(|(_, reasons)| reasons.contains(&reason)) {
+            lines.push(format!("  {BAD}no{BAD:#}   {reason}"));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r4_each_rule_is_told_in_the_order_of_the_decision() {
+        let preview = json!({
+            "organization": "organizations/hamilton", "organizationDisplayName": "Hamilton",
+            "outcome": "REDEMPTION_OUTCOME_UNSPECIFIED",
+            "failures": [
+                {"reason": "NO_SEATS", "description": "Ask for seats."},
+                {"reason": "SOMETHING_NEW", "description": ""},
+            ],
+        });
+        let told: Vec<_> = told(&preview)
+            .iter()
+            .map(|line| anstream::adapter::strip_str(line).to_string())
+            .collect();
+        let lines = 2 + RULES.len() + 1;
+        assert_eq!(told.len(), lines, "{told:?}");
+        assert_eq!(told[0], "organization  organizations/hamilton (Hamilton)");
+        assert_eq!(told[1], "outcome       the person would be refused");
+        assert_eq!(told[2], "  yes  it entitles to register");
+        assert!(
+            told.contains(&"  no   a licensed seat is free: NO_SEATS. Ask for seats.".to_owned())
+        );
+        assert_eq!(told[lines - 1], "  no   SOMETHING_NEW");
+    }
+}

@@ -1,0 +1,184 @@
+//! `homeroom org`, `class`, `code` and `redemption`: lists as tables.
+
+use anstream::println;
+use anstyle::Style;
+use serde_json::{Value, json};
+
+use crate::{Failure, arguments::ListArguments, call};
+
+const HEAD: Style = Style::new().bold();
+/// The most items that one call asks for.
+const PAGE_ITEMS_MAX: usize = 1_000;
+
+/// A list: its method, the field of its items in the answer, and the fields shown.
+pub(crate) struct List {
+    method: &'static str,
+    items: &'static str,
+    columns: &'static [&'static str],
+}
+
+pub(crate) const ORGANIZATIONS: List = List {
+    method: "OrganizationService/ListOrganizations",
+    items: "organizations",
+    columns: &[
+        "name",
+        "displayName",
+        "codePrefix",
+        "seatLimit",
+        "createTime",
+    ],
+};
+pub(crate) const CLASSES: List = List {
+    method: "ClassService/ListClasses",
+    items: "classes",
+    columns: &["name", "displayName", "owner", "createTime"],
+};
+pub(crate) const CODES: List = List {
+    method: "EnrollmentCodeService/ListEnrollmentCodes",
+    items: "enrollmentCodes",
+    columns: &[
+        "name",
+        "fullCode",
+        "enabled",
+        "useCount",
+        "maxUses",
+        "validTillTime",
+    ],
+};
+pub(crate) const REDEMPTIONS: List = List {
+    method: "RedemptionService/ListRedemptions",
+    items: "redemptions",
+    columns: &[
+        "name",
+        "user",
+        "outcome",
+        "state",
+        "refuseReason",
+        "createTime",
+    ],
+};
+
+/// Prints the list of a place, in a table or as JSON. `parent` is `organizations/hamilton` or `hamilton`, or with a
+/// class `hamilton/biology`; organizations have none.
+pub(crate) async fn run(
+    list: &List,
+    address: &str,
+    parent: Option<&str>,
+    arguments: &ListArguments,
+) -> Result<(), Failure> {
+    let mut request = json!({ "filter": arguments.filter });
+    if let Some(parent) = parent {
+        request["parent"] = resource_name(parent).into();
+    }
+    let items = all(list, address, request, arguments).await?;
+    if arguments.json {
+        println!("{:#}", Value::Array(items));
+    } else {
+        for line in table(list.columns, &items) {
+            println!("{line}");
+        }
+    }
+    Ok(())
+}
+
+async fn all(
+    list: &List,
+    address: &str,
+    mut request: Value,
+    arguments: &ListArguments,
+) -> Result<Vec<Value>, Failure> {
+    let (limit, user) = (arguments.limit, arguments.user.as_deref());
+    let mut items = Vec::new();
+    loop {
+        request["pageSize"] = (limit - items.len()).min(PAGE_ITEMS_MAX).into();
+        let mut page =
+            call::answer(address, list.method, &request, user, &arguments.caller).await?;
+        if let Value::Array(found) = page[list.items].take() {
+            items.extend(found);
+        }
+        let next = page["nextPageToken"].take();
+        if items.len() >= limit || next.as_str().is_none_or(str::is_empty) {
+            return Ok(items);
+        }
+        request["pageToken"] = next;
+    }
+}
+
+/// Returns the resource name of a place that may be written in short.
+fn resource_name(place: &str) -> String {
+    match place.split_once('/') {
+        Some(("organizations", _)) => place.to_owned(),
+        Some((organization, class)) => format!("organizations/{organization}/classes/{class}"),
+        None => format!("organizations/{place}"),
+    }
+}
+
+/// Returns the lines of a table with a row for each item.
+fn table(columns: &[&str], items: &[Value]) -> Vec<String> {
+    let rows: Vec<Vec<String>> = items
+        .iter()
+        .map(|item| columns.iter().map(|column| shown(&item[column])).collect())
+        .collect();
+    let widths: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let cells = rows.iter().filter_map(|row| row.get(index));
+            let widest = cells.map(|cell| cell.chars().count()).max();
+            widest.unwrap_or(0).max(column.len())
+        })
+        .collect();
+    let line = |cells: &[String]| {
+        let padded = cells.iter().zip(&widths);
+        let padded: Vec<String> = padded
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        padded.join("  ").trim_end().to_owned()
+    };
+    let head: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
+    let mut lines = vec![format!("{HEAD}{}{HEAD:#}", line(&head))];
+    lines.extend(rows.iter().map(|row| line(row.as_slice())));
+    lines
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        // An enum's default says nothing.
+        Value::String(text) if text.ends_with("_UNSPECIFIED") => String::new(),
+        Value::String(text) => text.replace(char::is_control, " "),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_may_be_written_in_short() {
+        for (place, name) in [
+            ("hamilton", "organizations/hamilton"),
+            ("hamilton/biology", "organizations/hamilton/classes/biology"),
+            (
+                "organizations/hamilton/classes/biology",
+                "organizations/hamilton/classes/biology",
+            ),
+        ] {
+            assert_eq!(resource_name(place), name);
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_row_for_each_item_and_no_control_characters() {
+        let items = [
+            json!({"name": "a", "displayName": "Ada\u{1b}[31m", "seatLimit": 30}),
+            json!({"name": "longer", "displayName": "B", "state": "STATE_UNSPECIFIED"}),
+        ];
+        let lines = table(&["name", "displayName", "seatLimit", "state"], &items);
+        let plain = anstream::adapter::strip_str(&lines[0]).to_string();
+        assert_eq!(plain, "name    displayName  seatLimit  state");
+        assert_eq!(lines[1], "a       Ada [31m     30");
+        assert_eq!(lines[2], "longer  B");
+    }
+}
