@@ -54,7 +54,7 @@ pub mod invitations {
     }
 }
 
-/// The whole contract as an encoded `FileDescriptorSet`, with
+/// The whole contract as an encoded `FileDescriptorSet`, with the HTTP paths of its methods, and with
 /// `google/rpc/error_details.proto` so that clients decode error details.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/homeroom.bin"));
 

@@ -57,6 +57,8 @@ pub(crate) enum Command {
     },
     /// Checks if a running service is ready; for health checks of containers.
     Ready(ReadyArguments),
+    /// Writes the contract as a descriptor set, from which a proxy such as Envoy learns to serve it over HTTP.
+    Descriptors(DescriptorsArguments),
     /// Makes the key files that the two services need in production, or reports which exist.
     Keys(KeysArguments),
     /// Copies both databases of a data folder as they are at one moment, even while `homeroom serve` runs.
@@ -126,6 +128,13 @@ pub(crate) struct KeysArguments {
     /// The folder for the files; made if it is missing, accessible to its owner only. Existing files stay unchanged.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DescriptorsArguments {
+    /// The file to write; an existing one is replaced.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
 }
 
 #[derive(Debug, Args)]

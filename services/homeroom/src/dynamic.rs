@@ -251,6 +251,23 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_learns_the_http_path_of_each_method_and_the_details_of_errors() {
+        let Contract(pool) = Contract::load().unwrap();
+        let http = pool.get_extension_by_name("google.api.http").unwrap();
+        let ours = pool
+            .services()
+            .filter(|one| one.full_name().starts_with("homeroom."));
+        for method in ours.flat_map(|one| one.methods().collect::<Vec<_>>()) {
+            assert!(
+                method.options().has_extension(&http),
+                "{}",
+                path_of(&method)
+            );
+        }
+        assert!(pool.get_message_by_name("google.rpc.ErrorInfo").is_some());
+    }
+
+    #[test]
     fn a_name_that_does_not_tell_one_method_is_answered_with_those_that_do() {
         let contract = Contract::load().unwrap();
         let said = |name: &str| contract.method(name).unwrap_err().to_string();

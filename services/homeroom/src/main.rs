@@ -7,6 +7,7 @@ mod call;
 mod connect;
 mod data_folder;
 mod demo;
+mod descriptors;
 mod dynamic;
 mod embedded;
 mod explain;
@@ -61,6 +62,7 @@ async fn program() -> ExitCode {
             Ok(())
         }
         Command::Ready(arguments) => ready::run(&arguments).await,
+        Command::Descriptors(arguments) => descriptors::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments).await,
         Command::Audit(arguments) => return audit_command::run(&arguments).await,
