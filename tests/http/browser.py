@@ -18,7 +18,7 @@ class Browser:
         self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = next(line for line in self.driver.stdout if "started successfully on port" in line)
         self.url = f"http://127.0.0.1:{line.split()[-1].rstrip('.')}/session"
-        options = {"args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=640,420"]}
+        options = {"args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=640,620"]}
         always = {"acceptInsecureCerts": True, "goog:chromeOptions": options}
         self.url += "/" + self.ask("POST", "", {"capabilities": {"alwaysMatch": always}})["sessionId"]
         return self
