@@ -2,7 +2,7 @@
 
 use anstream::println;
 use anstyle::Style;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::{Failure, arguments::ListArguments, call};
 
@@ -66,9 +66,10 @@ pub(crate) async fn run(
     parent: Option<&str>,
     arguments: &ListArguments,
 ) -> Result<(), Failure> {
-    let mut request = json!({ "filter": arguments.filter });
+    let mut request = Map::new();
+    request.insert("filter".to_owned(), arguments.filter.as_str().into());
     if let Some(parent) = parent {
-        request["parent"] = resource_name(parent).into();
+        request.insert("parent".to_owned(), resource_name(parent).into());
     }
     let items = all(list, address, request, arguments).await?;
     if arguments.json {
@@ -84,23 +85,25 @@ pub(crate) async fn run(
 async fn all(
     list: &List,
     address: &str,
-    mut request: Value,
+    mut request: Map<String, Value>,
     arguments: &ListArguments,
 ) -> Result<Vec<Value>, Failure> {
     let (limit, user) = (arguments.limit, arguments.user.as_deref());
     let mut items = Vec::new();
     loop {
-        request["pageSize"] = (limit - items.len()).min(PAGE_ITEMS_MAX).into();
-        let mut page =
-            call::answer(address, list.method, &request, user, &arguments.caller).await?;
-        if let Value::Array(found) = page[list.items].take() {
+        let page_size = (limit - items.len()).min(PAGE_ITEMS_MAX);
+        request.insert("pageSize".to_owned(), page_size.into());
+        let asked = Value::Object(request.clone());
+        let mut page = call::answer(address, list.method, &asked, user, &arguments.caller).await?;
+        if let Some(Value::Array(found)) = page.get_mut(list.items).map(Value::take) {
             items.extend(found);
         }
-        let next = page["nextPageToken"].take();
-        if items.len() >= limit || next.as_str().is_none_or(str::is_empty) {
+        let next = page.get("nextPageToken").and_then(Value::as_str);
+        let next = next.filter(|next| !next.is_empty() && items.len() < limit);
+        let Some(next) = next else {
             return Ok(items);
-        }
-        request["pageToken"] = next;
+        };
+        request.insert("pageToken".to_owned(), next.into());
     }
 }
 
@@ -153,6 +156,8 @@ fn shown(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
