@@ -83,16 +83,16 @@ class Services:
         metadata = [("authorization", f"Bearer {token}"), *metadata]
         return getattr(stub, rpc)(getattr(messages, f"{rpc}Request")(**request), metadata=metadata, timeout=timeout)
 
-    def biology(self, metadata=()):
+    def biology(self):
         """Creates an organization with a class; returns the class's code."""
         platform = self.token("platform", "homeroom.platform")
         teacher = self.token("teacher-tilda")
-        self.call("membership", "OrganizationService/CreateOrganization", platform, metadata,
+        self.call("membership", "OrganizationService/CreateOrganization", platform,
                   organization_id="hamilton", organization={"display_name": "Hamilton High"}, admin="teacher-tilda")
-        self.call("membership", "ClassService/CreateClass", teacher, metadata, parent="organizations/hamilton",
+        self.call("membership", "ClassService/CreateClass", teacher, parent="organizations/hamilton",
                   class_id="biology", **{"class": {"display_name": "Biology"}})
         name = "organizations/hamilton/classes/biology/classCode"
-        return self.call("invitations", "ClassCodeService/GetClassCode", teacher, metadata, name=name).code
+        return self.call("invitations", "ClassCodeService/GetClassCode", teacher, name=name).code
 
     def exposed(self):
         """Returns the text of both services' metrics."""

@@ -59,6 +59,19 @@ pub fn read_address(reader: &mut Reader, insecure_plaintext: bool) -> Option<Soc
     address
 }
 
+/// The process's one recorder, which is installed on first use.
+static RECORDER: LazyLock<Result<PrometheusHandle, BuildError>> = LazyLock::new(|| {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_items".to_owned()), &ITEMS)?
+        .install_recorder()
+});
+
+/// Begins to record this process's metrics, before the first is set.
+pub(crate) fn record() -> Result<&'static PrometheusHandle, MetricsError> {
+    RECORDER.as_ref().map_err(MetricsError::Recorder)
+}
+
 /// Returns a count as a gauge's value: exact up to 4 billion, and never above that.
 #[must_use]
 pub fn gauged(count: impl TryInto<u32>) -> f64 {
@@ -73,25 +86,17 @@ pub struct MetricsServer {
 }
 
 impl MetricsServer {
-    /// Serves at `address` (port 0 takes a free port), and begins to record this process's metrics. `connections`
+    /// Serves at `address` (port 0 takes a free port), and records this process's metrics. `connections`
     /// returns the service's database connections: those in use, and the maximum.
     pub async fn start(
         address: SocketAddr,
         service: &'static str,
         connections: impl Fn() -> (usize, usize) + Clone + Send + Sync + 'static,
     ) -> Result<Self, MetricsError> {
-        /// The process's one recorder, which is installed on first use.
-        static RECORDER: LazyLock<Result<PrometheusHandle, BuildError>> = LazyLock::new(|| {
-            PrometheusBuilder::new()
-                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
-                .set_buckets_for_metric(Matcher::Suffix("_items".to_owned()), &ITEMS)?
-                .install_recorder()
-        });
-
         let failed = |error| MetricsError::Bind(address, error);
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let metrics = RECORDER.as_ref().map_err(MetricsError::Recorder)?;
+        let metrics = record()?;
         describe_gauge!(BUILD_INFO, "1 for each service in this process");
         let version = env!("CARGO_PKG_VERSION");
         gauge!(BUILD_INFO, "service" => service, "version" => version).set(1.0);

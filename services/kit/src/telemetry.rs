@@ -60,10 +60,11 @@ impl Settings {
                 format!("must be a list such as `info,sqlx=warn`, levels by target: {error}")
             })
         });
+        // TLS of tonic's own would take the place of this program's TLS to membership.
         let collector = reader.optional(COLLECTOR, |text| match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+            Ok(url) if url.scheme() == "http" && url.has_host() => Ok(url),
             _ => Err(
-                "must be the URL of a collector of OTLP over gRPC, such as http://localhost:4317",
+                "must be the http:// URL of a collector of OTLP over gRPC, such as http://localhost:4317",
             ),
         });
         Self {
@@ -124,7 +125,7 @@ mod tests {
         let wrong = [
             ("LOG_FORMAT", "xml"),
             ("RUST_LOG", "info,sqlx=loudly"),
-            (COLLECTOR, "localhost:4317"),
+            (COLLECTOR, "https://localhost:4317"),
         ];
         let mut reader = Reader::new(&wrong);
         Settings::read(&mut reader);

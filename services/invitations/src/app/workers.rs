@@ -97,8 +97,6 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> Workers<App
 
 /// Counts the problems that an operator should know of, for the metrics and the log.
 async fn tell_what_is_wrong(app: &App) -> Result<()> {
-    // A counter that has not been exposed before it rises shows no increase.
-    metrics::counter!(ATTEMPTS_DROPPED).increment(0);
     let reserved = app.redemptions.ledger.count_tried(0).await?;
     metrics::gauge!(REDEMPTIONS_RESERVED).set(gauged(reserved));
     let ledger = &app.redemptions.ledger;
@@ -110,6 +108,8 @@ async fn tell_what_is_wrong(app: &App) -> Result<()> {
     let mut repository = app.store.read().await?;
     let skipped = repository.count_skipped_events(MEMBERSHIP_FEED).await?;
     metrics::gauge!(EVENTS_SKIPPED).set(gauged(skipped));
+    // A counter that has not been exposed before it rises shows no increase.
+    metrics::counter!(ATTEMPTS_DROPPED).increment(0);
     if skipped > 0 {
         tracing::error!(
             skipped,

@@ -159,6 +159,7 @@ impl Change {
                     }),
                     update_mask: Some(mask(paths)),
                     acknowledge_weak: true,
+                    acknowledge_broad_domain: false,
                     request_id,
                 };
                 let updated = codes.update_enrollment_code(by("tess", request));

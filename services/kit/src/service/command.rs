@@ -35,7 +35,7 @@ TLS_CLIENT_CA_FILE PEM of the authorities one of which must have signed a client
 INSECURE_PLAINTEXT listen beyond loopback without TLS: false if unset
 CONNECTIONS_MAX connections open at most, further ones wait: 8000 if unset
 LOG_FORMAT text or json; text if unset
-OTEL_EXPORTER_OTLP_ENDPOINT the http:// or https:// URL of the collector of traces; unset: none
+OTEL_EXPORTER_OTLP_ENDPOINT the http:// URL of the collector of traces; unset: none
 METRICS_LISTEN_ADDRESS where Prometheus reads metrics, without a token; unset: nowhere";
 
 /// Returns the name and the description of each setting of a table such as [`SETTINGS`].

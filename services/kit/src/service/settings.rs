@@ -100,6 +100,9 @@ impl Settings {
 
     /// Returns the server's options, once the keys of access tokens are available.
     pub async fn check(&self, dependencies: &Dependencies) -> Result<ServerOptions, StartError> {
+        if self.metrics_listen.is_some() {
+            metrics::record()?;
+        }
         self.verifier.fetch_first_keys().await?;
         Ok(ServerOptions {
             tls: self.tls.clone(),
