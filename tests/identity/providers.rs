@@ -10,10 +10,10 @@ pub(crate) struct Provider {
     pub(crate) issuer: &'static str,
     /// How both services are told about it.
     pub(crate) settings: Settings,
-    /// What is in the header of its tokens beside `alg` and `kid`.
+    /// The `typ` in the header of its tokens, beside `alg` and `kid`.
     pub(crate) typ: Option<&'static str>,
     pub(crate) algorithm: Algorithm,
-    /// What is in its key beside the numbers.
+    /// The members of its key besides the numbers.
     pub(crate) key: Value,
     /// The other keys of its set.
     pub(crate) other_keys: Value,

@@ -6,7 +6,7 @@ use std::fmt;
 const NAMESPACE_CHARS_MAX: usize = 32;
 /// The violation of a call that names a user of another issuer.
 pub const OTHERS_USER: &str = "must be a user id in the name space of the access token's issuer";
-/// What separates a name space from the rest of a user id.
+/// The character between a name space and the rest of a user id.
 const SEPARATOR: char = ':';
 /// The codes that stand for other characters in user ids, after `%`.
 const CODES: [&str; 3] = ["20", "25", "2F"];

@@ -34,7 +34,7 @@ pub struct Health {
     reporter: HealthReporter,
     names: Vec<&'static str>,
     ready: Arc<AtomicBool>,
-    /// What was reported last: a watch is sent every report.
+    /// The readiness that was reported last; each report is sent to every watch.
     reported: Arc<Mutex<Option<bool>>>,
 }
 

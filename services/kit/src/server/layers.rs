@@ -277,7 +277,7 @@ fn translated(status: &Status, limit: usize) -> Option<Error> {
         Code::ResourceExhausted if status.message().contains("decompressing") => {
             Some(too_large(limit))
         }
-        // Of a frame, its compression or its message: handlers fail with details.
+        // The mistake is in a frame, its compression or its message, since handlers fail with details.
         Code::Internal => Some(Error::new(
             ErrorReason::InvalidRequest,
             "Send this method's request message in one gRPC frame: what was sent could not be read.",

@@ -31,7 +31,7 @@ async fn a_watch_of_health_is_sent_changes_alone() {
     assert_eq!(watching.message().await.unwrap().unwrap().status, 2);
     for _ in 0..2 {
         server.health.set_ready(false).await;
-        // What was sent before this answer has arrived with it.
+        // Everything sent before this answer has arrived with it.
         server.call(server.request("any")).await.unwrap();
         assert!(watching.message().now_or_never().is_none());
     }
