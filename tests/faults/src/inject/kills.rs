@@ -12,6 +12,12 @@ use crate::{fault::Fault, service::Which};
 const POINTS_ARMED: usize = 10;
 /// The time after which other failpoints are armed, if none was reached.
 const ARMED_MILLIS: u64 = 500;
+/// The time after which others are armed, if a failpoint that was armed alone was not reached. It is longer than the
+/// intervals between the searches of workers.
+const ARMED_ALONE_MILLIS: u64 = 4_000;
+/// The number of times that a failpoint is armed beside others; if one of them was always reached before it, it is
+/// armed alone.
+const ARMED_BESIDE_MAX: u64 = 8;
 /// The percentage of restarts in which the failpoints are armed from the beginning.
 const ARMED_AT_START_PERCENT: usize = 20;
 
@@ -36,6 +42,8 @@ impl Injection<'_> {
         let prefix = format!("{}.", which.name());
         // Failpoints that were armed and not reached wait until the others had their turn.
         let mut missed: BTreeMap<String, u64> = BTreeMap::new();
+        // The number of times that each failpoint was armed, since nothing was killed at it.
+        let mut armed: BTreeMap<String, u64> = BTreeMap::new();
         let mut broken = false;
         // Failpoints that were reached while the schools were opened may not be reached in a round.
         let mut opening = self.stage.services[which as usize].points().await;
@@ -59,11 +67,23 @@ impl Injection<'_> {
                 .collect();
             points.sort_by_key(turns);
             points.truncate(POINTS_ARMED);
+            let never = self.tally.points_not_killed_at();
+            let rare = points.iter().find(|point| {
+                let times = armed.get(*point).copied().unwrap_or(0);
+                never.contains(&point.as_str()) && times >= ARMED_BESIDE_MAX
+            });
+            let mut wait_millis = ARMED_MILLIS;
+            if let Some(rare) = rare.cloned() {
+                points = vec![rare];
+                wait_millis = ARMED_ALONE_MILLIS;
+                armed.clear();
+            }
             for point in &points {
+                *armed.entry(point.clone()).or_default() += 1;
                 service.command(&format!("arm {point} abort 1")).await;
             }
             let ended = service
-                .ends_within(Duration::from_millis(ARMED_MILLIS))
+                .ends_within(Duration::from_millis(wait_millis))
                 .await;
             if !ended {
                 service.disarm().await;
