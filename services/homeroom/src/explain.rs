@@ -15,7 +15,10 @@ const CREDENTIAL_BYTES_MAX: u64 = 8 * 1024;
 
 /// The rules, in the order in which people are told, each with the reasons of its refusals.
 const RULES: [(&str, &[&str]); 13] = [
-    ("it entitles to register", &["SIGN_UP_NOT_GRANTED"]),
+    (
+        "it entitles those to register who want to",
+        &["SIGN_UP_NOT_GRANTED"],
+    ),
     ("its first valid moment has come", &["NOT_YET_VALID"]),
     (
         "an address that it asks for is proved",
@@ -38,6 +41,9 @@ const RULES: [(&str, &[&str]); 13] = [
     ("a licensed seat is free", &["NO_SEATS"]),
     ("staff denied no request recently", &["DENIED_RECENTLY"]),
 ];
+/// The number of rules above that are invitations' own. Membership judges the others, and tells only the first that
+/// fails.
+const OWN_RULES: usize = 8;
 
 pub(crate) async fn run(arguments: &ExplainArguments) -> Result<(), Failure> {
     let mut credential = String::new();
@@ -98,10 +104,13 @@ fn told(preview: &Value) -> Vec<String> {
         let mut failures = failures.iter();
         failures.find(|failure| reasons.contains(&failure["reason"].as_str().unwrap_or_default()))
     };
-    for (rule, reasons) in RULES {
+    let mut membership_refuses = false;
+    for (place, (rule, reasons)) in RULES.into_iter().enumerate() {
         lines.push(match failure(reasons) {
+            None if place >= OWN_RULES && membership_refuses => format!("  ?    {rule}"),
             None => format!("  {GOOD}yes{GOOD:#}  {rule}"),
             Some(failure) => {
+                membership_refuses |= place >= OWN_RULES;
                 let [reason, description] = ["reason", "description"]
                     .map(|field| failure[field].as_str().unwrap_or_default());
                 format!("  {BAD}no{BAD:#}   {rule}: {reason}. {description}")
@@ -128,7 +137,7 @@ mod tests {
             "organization": "organizations/hamilton", "organizationDisplayName": "Hamilton",
             "outcome": "REDEMPTION_OUTCOME_UNSPECIFIED",
             "failures": [
-                {"reason": "NO_SEATS", "description": "Ask for seats."},
+                {"reason": "CLASS_ARCHIVED", "description": "Unarchive it."},
                 {"reason": "SOMETHING_NEW", "description": ""},
             ],
         });
@@ -140,10 +149,10 @@ mod tests {
         assert_eq!(told.len(), lines, "{told:?}");
         assert_eq!(told[0], "organization  organizations/hamilton (Hamilton)");
         assert_eq!(told[1], "outcome       the person would be refused");
-        assert_eq!(told[2], "  yes  it entitles to register");
-        assert!(
-            told.contains(&"  no   a licensed seat is free: NO_SEATS. Ask for seats.".to_owned())
-        );
+        assert_eq!(told[2], "  yes  it entitles those to register who want to");
+        let archived = "  no   the class is not archived: CLASS_ARCHIVED. Unarchive it.";
+        assert_eq!(told[12], archived);
+        assert_eq!(told[13], "  ?    a licensed seat is free");
         assert_eq!(told[lines - 1], "  no   SOMETHING_NEW");
     }
 }

@@ -191,7 +191,7 @@ mod tests {
         );
         assert!(keys, "{error}");
         let said = error.to_string();
-        assert!(said.starts_with("JWKS_URL: http://127.0.0.1:1/jwks.json"));
+        assert!(said.starts_with("http://127.0.0.1:1/jwks.json (JWKS_URL"));
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@
 //! A span has the name of a method, a statement or a batch, and no value of a caller: no id of a user, no resource name
 //! and no credential reaches the traces.
 
-use std::{borrow::Cow, future::Future, sync::OnceLock};
+use std::{collections::HashSet, future::Future, sync::OnceLock};
 
 use http::HeaderMap;
 pub use opentelemetry::{Context, trace::SpanKind};
@@ -68,27 +68,41 @@ pub fn id() -> Option<TraceId> {
 /// Runs `work` as a span of the current trace. `attributes` are names and values of OpenTelemetry's conventions.
 pub async fn span<F: Future>(
     kind: SpanKind,
-    name: impl Into<Cow<'static, str>>,
+    name: &'static str,
     attributes: &[(&'static str, &'static str)],
     work: F,
 ) -> F::Output {
-    spanned(kind, name.into(), attributes, Vec::new(), work).await
+    spanned(kind, name, attributes, Vec::new(), work).await
 }
 
 /// Runs `work` on items of several calls as a span: a child of the first call's span that is linked to the others'.
 pub async fn batch<F: Future>(name: &'static str, callers: Vec<Context>, work: F) -> F::Output {
-    let mut callers = callers.into_iter();
-    let first = callers.next().unwrap_or_default();
-    let links = callers
-        .filter(TraceContextExt::has_active_span)
-        .map(|caller| Link::with_context(caller.span().span_context().clone()));
-    let work = spanned(SpanKind::Internal, name.into(), &[], links.collect(), work);
+    let links = if EXPORTED.get().is_some() {
+        links(&callers)
+    } else {
+        Vec::new()
+    };
+    let first = callers.into_iter().next().unwrap_or_default();
+    let work = spanned(SpanKind::Internal, name, &[], links, work);
     within(first, work).await
+}
+
+/// Returns a link to each call but the first. A call that has several items in the batch is linked once, since a span
+/// keeps 128 links.
+fn links(callers: &[Context]) -> Vec<Link> {
+    let mut seen = HashSet::new();
+    let calls = callers
+        .iter()
+        .map(|caller| caller.span().span_context().clone())
+        .enumerate()
+        .filter(|(_, call)| call.is_valid() && seen.insert(call.span_id()));
+    let others = calls.filter(|(place, _)| *place > 0);
+    others.map(|(_, call)| Link::with_context(call)).collect()
 }
 
 async fn spanned<F: Future>(
     kind: SpanKind,
-    name: Cow<'static, str>,
+    name: &'static str,
     attributes: &[(&'static str, &'static str)],
     links: Vec<Link>,
     work: F,
@@ -112,15 +126,15 @@ async fn spanned<F: Future>(
 }
 
 /// Adds an attribute to the current span.
-pub fn set(name: &'static str, value: impl Into<Cow<'static, str>>) {
+pub fn set(name: &'static str, value: &'static str) {
     if EXPORTED.get().is_some() {
-        let attribute = KeyValue::new::<_, Cow<'static, str>>(name, value.into());
+        let attribute = KeyValue::new(name, value);
         Context::map_current(|context| context.span().set_attribute(attribute));
     }
 }
 
 /// Marks the current span as failed, with the kind of the error.
-pub fn failed(error_type: impl Into<Cow<'static, str>>) {
+pub fn failed(error_type: &'static str) {
     if EXPORTED.get().is_some() {
         set("error.type", error_type);
         Context::map_current(|context| context.span().set_status(Status::error("")));
@@ -131,6 +145,10 @@ struct Headers<'call>(&'call HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn get(&self, key: &str) -> Option<&str> {
+        // `tracestate` is text of the caller's own, of any kind and up to 16 KB long.
+        if key != "traceparent" {
+            return None;
+        }
         self.0.get(key)?.to_str().ok()
     }
 
@@ -154,6 +172,7 @@ impl Injector for Metadata<'_> {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use opentelemetry::trace::SpanId;
 
     use super::*;
     use crate::tasks::Writes;
@@ -163,6 +182,7 @@ mod tests {
     fn call(parent: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert("traceparent", HeaderValue::from_str(parent).unwrap());
+        headers.insert("tracestate", HeaderValue::from_static("vendor=text"));
         headers
     }
 
@@ -189,6 +209,19 @@ mod tests {
         for text in wrong {
             assert_eq!(passed_on(named_by(&call(&text))).await, None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_batch_is_linked_once_to_each_call_but_its_parent() {
+        let call = |span: &str| named_by(&call(&format!("00-{ID}-{span}-01")));
+        let (first, second) = ("b7ad6b7169203331", "b7ad6b7169203332");
+        let callers = [first, first, second, second].map(call);
+        let linked = links(&[&callers[..], &[Context::new()]].concat());
+        let linked: Vec<_> = linked
+            .iter()
+            .map(|link| link.span_context.span_id())
+            .collect();
+        assert_eq!(linked, [SpanId::from_hex(second).unwrap()]);
     }
 
     #[tokio::test]

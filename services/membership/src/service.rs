@@ -128,7 +128,7 @@ mod tests {
         assert!(matches!(error, StartError::TokenKeys(_)), "{error}");
         let said = error.to_string();
         assert!(
-            said.starts_with("JWKS_URL: http://127.0.0.1:1/jwks.json"),
+            said.starts_with("http://127.0.0.1:1/jwks.json (JWKS_URL"),
             "{said}"
         );
     }

@@ -189,8 +189,14 @@ impl MembershipClient {
             Ok::<_, Injected>(answer)
         };
         let attributes = [("rpc.system.name", "grpc")];
-        let called = trace::span(SpanKind::Client, rpc, &attributes, called);
-        match tokio::time::timeout(limit, called).await {
+        let called = async {
+            let called = tokio::time::timeout(limit, called).await;
+            if called.is_err() {
+                trace::failed(code_name(Code::DeadlineExceeded));
+            }
+            called
+        };
+        match trace::span(SpanKind::Client, rpc, &attributes, called).await {
             Ok(Ok(Ok(answer))) => Ok(answer.into_inner()),
             Ok(Ok(Err(status))) => Err(self.failure(&status)),
             Ok(Err(_)) => Err(unavailable()),

@@ -153,8 +153,8 @@ impl Redemptions {
 async fn settle_each(ledger: &Ledger, settlements: &[Settlement]) -> Vec<Result<()>> {
     together_or_each(settlements, |settlements| {
         async move {
-            ledger.settle(settlements).await?;
-            metrics::counter!(SETTLED).increment(settlements.len() as u64);
+            let settled = ledger.settle(settlements).await?;
+            metrics::counter!(SETTLED).increment(settled.len() as u64);
             Ok(vec![(); settlements.len()])
         }
         .boxed()

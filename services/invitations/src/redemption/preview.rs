@@ -220,11 +220,8 @@ impl Redemptions {
             now,
             self.ledger.random.as_ref(),
         );
-        let theirs = self
-            .would_admit(&unasked)
-            .await
-            .map(|admission| admission.answer);
-        if let Ok(MembershipAnswer::Refused(theirs)) = theirs {
+        let theirs = self.would_admit(&unasked).await?;
+        if let MembershipAnswer::Refused(theirs) = theirs.answer {
             failures.push(theirs);
         }
         let first = failures.first().copied().unwrap_or(reason);

@@ -50,8 +50,8 @@ impl Verifier {
             if Instant::now() + second >= end {
                 let url = &source.place;
                 return Err(format!(
-                    "JWKS_URL: {url} has given no usable keys for {START_SECONDS_MAX} seconds: {problem}; correct the \
-                     address, or name a file in JWKS_FILE instead"
+                    "{url} (JWKS_URL, or jwks_url of an issuer) has given no usable keys for {START_SECONDS_MAX} seconds: \
+                     {problem}; correct the address, or name a file instead"
                 ));
             }
             sleep(second).await;

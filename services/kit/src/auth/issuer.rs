@@ -199,16 +199,21 @@ fn contradictions(entries: &[Map<String, Value>]) -> Vec<String> {
             "issuers[0].{AUDIENCES_FIELD} is required: the tokens of invitations have the first issuer's"
         ));
     }
+    // Spaces at the ends are no part of a setting.
+    let said = |entry: &Map<String, Value>, field: &str| match entry.get(field) {
+        Some(Value::String(text)) => Some(Value::from(text.trim())),
+        other => other.cloned(),
+    };
     for (index, entry) in entries.iter().enumerate() {
         let earlier = || entries.iter().take(index);
-        let name = entry.get(NAME_FIELD);
-        if name.is_some() && earlier().any(|other| other.get(NAME_FIELD) == name) {
+        let name = said(entry, NAME_FIELD);
+        if name.is_some() && earlier().any(|other| said(other, NAME_FIELD) == name) {
             mistakes.push(format!(
                 "issuers[{index}].{NAME_FIELD} is that of another entry"
             ));
         }
-        let space = entry.get(NAMESPACE_FIELD);
-        if let Some(same) = earlier().position(|other| other.get(NAMESPACE_FIELD) == space) {
+        let space = said(entry, NAMESPACE_FIELD);
+        if let Some(same) = earlier().position(|other| said(other, NAMESPACE_FIELD) == space) {
             mistakes.push(format!(
                 "issuers[{index}].{NAMESPACE_FIELD} must differ from that of issuers[{same}], since both may use one \
                  `sub` for two people; at most one issuer has none"

@@ -280,9 +280,9 @@ fn every_mistake_about_issuers_is_named_at_once() {
     };
     let file = json!({"issuers": [
         {"issuer": ISSUER, "jwks_url": "http://school.example/keys", "homeroom_scopes": ["homeroom.all"]},
-        {"issuer": ISSUER, "audiences": [], "jwks_url": "https://a.example", "jwks_file": "/nowhere",
+        {"issuer": format!("{ISSUER} "), "audiences": [], "jwks_url": "https://a.example", "jwks_file": "/nowhere",
             "user_id_namespace": "LMS", "roles_are_scopes": "yes", "scope_prefix": 7},
-        {"audiences": "homeroom", "user_id_namespace": "LMS", "homeroom_scopes": [], "namespace": "lms"},
+        {"audiences": "homeroom", "user_id_namespace": " LMS", "homeroom_scopes": [], "namespace": "lms"},
         {"issuer": " ", "homeroom_scopes": []},
     ]});
     let more = [

@@ -49,9 +49,9 @@ pub(crate) enum Cause {
     Malformed(String),
     #[error("its header names `crit` extensions, and this service supports none")]
     Critical,
-    #[error("no key of its issuer has its `kid` {0}: is the key in JWKS_FILE, or at JWKS_URL?")]
+    #[error("no key of its issuer has its `kid` {0}: is the key in the issuer's key set?")]
     UnknownKey(String),
-    #[error("no key of its issuer has its `kid` {0} yet: the keys at JWKS_URL are asked for again")]
+    #[error("no key of its issuer has its `kid` {0} yet: the issuer's keys are asked for again")]
     KeyNotKnownYet(String),
     #[error("it has no `kid`, and not exactly one key is for its `alg` {0:?}")]
     NoKey(Algorithm),

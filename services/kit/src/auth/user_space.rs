@@ -1,7 +1,5 @@
 //! The user ids of each issuer's people: two issuers may use one `sub` for two people.
 
-use std::fmt;
-
 /// The most characters of a name space.
 const NAMESPACE_CHARS_MAX: usize = 32;
 /// The violation of a call that names a user of another issuer.
@@ -32,12 +30,6 @@ impl Namespace {
 
     fn prefix(&self) -> String {
         format!("{}{SEPARATOR}", self.0)
-    }
-}
-
-impl fmt::Display for Namespace {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

@@ -190,12 +190,21 @@ impl Parts {
             .increment(1);
         histogram!(CALL_SECONDS, "method" => method).record(begun.elapsed());
         trace::set("rpc.response.status_code", code_name(code));
-        if !matches!(code, Code::Ok) {
-            trace::failed(if reason.is_empty() {
-                code_name(code)
-            } else {
-                reason
-            });
+        let error_type = if reason.is_empty() {
+            code_name(code)
+        } else {
+            reason
+        };
+        match code {
+            Code::Ok => {}
+            Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss => trace::failed(error_type),
+            // A caller's mistake is no failure of the server, as OpenTelemetry's conventions have it.
+            _ => trace::set("error.type", error_type),
         }
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         match code {

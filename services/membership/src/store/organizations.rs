@@ -85,7 +85,7 @@ homeroom_kit::statements! {
     SEATS = "SELECT seat_limit, seats_used, requests_waiting FROM organization_seats \
         WHERE organization_id = $1";
     ALL_SEATS = "SELECT CAST(coalesce(sum(seat_limit), 0) AS BIGINT) AS seat_limit, \
-        CAST(coalesce(sum(seats_used), 0) AS BIGINT) AS seats_used, \
+        CAST(coalesce(sum(CASE WHEN seat_limit > 0 THEN seats_used ELSE 0 END), 0) AS BIGINT) AS seats_used, \
         CAST(coalesce(sum(requests_waiting), 0) AS BIGINT) AS requests_waiting FROM organization_seats";
     SAVE_SEATS = "UPDATE organization_seats SET seats_used = $2, requests_waiting = $3 \
         WHERE organization_id = $1";
