@@ -12,6 +12,7 @@ mod good_requests;
 mod guessing;
 mod membership;
 mod people;
+mod proxies;
 mod records;
 mod redemptions;
 mod refusals;

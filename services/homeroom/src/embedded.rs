@@ -8,6 +8,7 @@ use homeroom_kit::{
     auth::{Claims, Signer, Verifier},
     clock::{SharedClock, SystemClock},
     random::SystemRandomness,
+    server::TrustedProxies,
     service::Dependencies,
     shutdown::Shutdown,
 };
@@ -31,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) invitations: SocketAddr,
     /// The base of every URL handed out.
     pub(crate) public_url: PublicUrl,
+    /// The proxies whose `x-forwarded-for` invitations believes.
+    pub(crate) trusted_proxies: TrustedProxies,
     /// Maximum number of open connections, half of them for each service.
     pub(crate) connections_max: usize,
 }
@@ -97,6 +100,7 @@ impl Embedded {
         let invitations = homeroom_invitations::start(
             homeroom_invitations::Config {
                 public_url: settings.public_url,
+                trusted_proxies: settings.trusted_proxies,
                 ..config
             },
             dependencies(),

@@ -3,7 +3,12 @@
 use std::{env, net::SocketAddr, path::Path};
 
 use anstream::println;
-use homeroom_kit::{config::Reader, server, shutdown::Shutdown, telemetry};
+use homeroom_kit::{
+    config::Reader,
+    server::{self, TrustedProxies},
+    shutdown::Shutdown,
+    telemetry,
+};
 
 use crate::{
     Failure,
@@ -21,7 +26,10 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
             return Err(beyond_loopback(flag, address).into());
         }
     }
-    let connections_max = start(server::read_connections_max)?;
+    let (connections_max, trusted_proxies) = start(|reader| {
+        let connections_max = server::read_connections_max(reader);
+        (connections_max, TrustedProxies::read(reader))
+    })?;
     let shutdown = Shutdown::on_signals()?;
     let folder = DataFolder::open_or_create(&arguments.data)?;
     let _taken = folder.lock()?;
@@ -29,6 +37,7 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         membership: arguments.membership,
         invitations: arguments.invitations,
         public_url: arguments.public_url.clone(),
+        trusted_proxies,
         connections_max,
     };
     let starting = Box::pin(Embedded::start(&folder, settings, shutdown.clone()));

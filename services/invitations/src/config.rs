@@ -9,6 +9,7 @@ use std::{
 use homeroom_kit::{
     auth::Signer,
     config::{ConfigErrors, Reader},
+    server::TrustedProxies,
     service::Settings,
     tls::{self, ClientTls, Names},
 };
@@ -30,6 +31,7 @@ MEMBERSHIP_CLIENT_CERT_FILE PEM of the certificate that is shown to membership; 
 MEMBERSHIP_CLIENT_KEY_FILE PEM of that certificate's private key
 PUBLIC_URL the base of every URL handed out, as https://join.school.example
 SIGNING_KEY_FILE this service's own Ed25519 key, PKCS#8 PEM, for its calls of membership
+TRUSTED_PROXIES addresses and networks of proxies whose x-forwarded-for is believed, as 10.0.0.7,fd00:1::/64
 CALLS_PER_MINUTE_MAX attempts of one calling service a minute; unset: no limit
 LIMITER_BUDGETS the limiter's budgets, as user_daily=20,address_hourly=30";
 
@@ -59,6 +61,8 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// The signer of this service's own tokens for membership. `SIGNING_KEY_FILE`
     pub signer: Arc<Signer>,
+    /// The proxies whose `x-forwarded-for` is believed. `TRUSTED_PROXIES`
+    pub trusted_proxies: TrustedProxies,
     /// The limiter's budgets. `LIMITER_BUDGETS`, `CALLS_PER_MINUTE_MAX`
     pub budgets: Budgets,
     /// The pauses of the workers.
@@ -81,6 +85,7 @@ impl Config {
         let membership_tls = tls::read_client(&mut reader, &MEMBERSHIP_TLS, "MEMBERSHIP_URL", url);
         let public_url = reader.required("PUBLIC_URL", PublicUrl::parse);
         let signer = reader.required("SIGNING_KEY_FILE", Signer::read_named);
+        let trusted_proxies = TrustedProxies::read(&mut reader);
         let budgets = Budgets::read(&mut reader);
         let required = service.zip(membership_url).zip(public_url).zip(signer);
         let (((service, membership_url), public_url), signer) = reader.finish_with(required)?;
@@ -88,6 +93,7 @@ impl Config {
             redis_url,
             membership_tls,
             public_url,
+            trusted_proxies,
             budgets,
             ..Self::local(service, membership_url, Arc::new(signer))
         })
@@ -109,6 +115,7 @@ impl Config {
             membership_tls: None,
             public_url: PublicUrl::parse("https://join.example").expect("is a URL"),
             signer,
+            trusted_proxies: TrustedProxies::default(),
             budgets: Budgets::default(),
             pauses: Pauses::default(),
             redis_call_max: Duration::from_millis(REDIS_CALL_MAX_MILLIS),
@@ -145,6 +152,7 @@ mod tests {
             ("MEMBERSHIP_URL", "nowhere"),
             ("PUBLIC_URL", "ftp://nowhere"),
             ("REDIS_URL", "nowhere"),
+            ("TRUSTED_PROXIES", "0.0.0.0/0"),
             ("CALLS_PER_MINUTE_MAX", "0"),
             ("CONNECTIONS_MAX", "15"),
             ("LIMITER_BUDGETS", "user_burst=0"),

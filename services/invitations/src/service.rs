@@ -5,6 +5,7 @@ use std::sync::Arc;
 use homeroom_kit::{
     database,
     paging::Paging,
+    server::ServerOptions,
     service::{self, Dependencies},
     shutdown::Shutdown,
     tasks::Writes,
@@ -65,7 +66,10 @@ pub async fn start(
     shutdown: Shutdown,
 ) -> Result<Service, StartError> {
     let settings = &config.service;
-    let options = settings.check(&dependencies).await?;
+    let options = ServerOptions {
+        trusted_proxies: config.trusted_proxies.clone(),
+        ..settings.check(&dependencies).await?
+    };
     let store = store::open(
         &settings.database_url,
         database_options(),

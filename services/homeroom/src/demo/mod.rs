@@ -9,7 +9,10 @@ mod story;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use homeroom_invitations::domain::public_url::PublicUrl;
-use homeroom_kit::{server::CONNECTIONS_DEFAULT, shutdown::Shutdown};
+use homeroom_kit::{
+    server::{CONNECTIONS_DEFAULT, TrustedProxies},
+    shutdown::Shutdown,
+};
 use stage::Stage;
 
 use crate::{
@@ -35,6 +38,7 @@ pub(crate) async fn run(arguments: &DemoArguments) -> Result<(), Failure> {
         membership: free(MEMBERSHIP_ADDRESS_DEFAULT)?,
         invitations: free(INVITATIONS_ADDRESS_DEFAULT)?,
         public_url: PublicUrl::parse(PUBLIC_URL_DEFAULT)?,
+        trusted_proxies: TrustedProxies::default(),
         connections_max: CONNECTIONS_DEFAULT,
     };
     let starting = Box::pin(Embedded::start(&folder, settings, shutdown.clone()));
@@ -111,6 +115,7 @@ mod tests {
             membership: any,
             invitations: any,
             public_url: PublicUrl::parse(PUBLIC_URL_DEFAULT).unwrap(),
+            trusted_proxies: TrustedProxies::default(),
             connections_max: CONNECTIONS_DEFAULT,
         };
         let embedded = Embedded::start(&folder, settings, Shutdown::new())

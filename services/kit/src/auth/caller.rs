@@ -40,7 +40,7 @@ pub struct Caller {
     pub external_id: Option<String>,
     /// The token's own user's name. None when acting for another.
     pub display_name: Option<String>,
-    /// The address that the connection comes from.
+    /// The address that the call comes from: that of its connection, or what a trusted proxy says.
     pub client_address: Option<IpAddr>,
     /// The id of the request in the answer and the log.
     pub request_id: String,

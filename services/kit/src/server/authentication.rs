@@ -1,18 +1,20 @@
 //! Authenticates calls, and passes the caller to the methods.
 
-use std::net::IpAddr;
-
 use http::{HeaderMap, header::AUTHORIZATION};
 use tonic::transport::server::TcpConnectInfo;
 
-use super::{Deadline, Request, RequestId};
+use super::{Deadline, Request, RequestId, TrustedProxies};
 use crate::{
     auth::{Cause, USER_METADATA, Verifier, malformed_user},
     status::Error,
 };
 
 /// Adds the caller to the call, or says why its access token is refused.
-pub(crate) fn authenticate(verifier: &Verifier, request: &mut Request) -> Result<(), Error> {
+pub(crate) fn authenticate(
+    verifier: &Verifier,
+    proxies: &TrustedProxies,
+    request: &mut Request,
+) -> Result<(), Error> {
     let token = bearer(request.headers()).map_err(|cause| verifier.refuse(&cause))?;
     let malformed = || malformed_user("must be one user id");
     let mut users = request.headers().get_all(USER_METADATA).iter();
@@ -28,7 +30,7 @@ pub(crate) fn authenticate(verifier: &Verifier, request: &mut Request) -> Result
     caller.client_address = extensions
         .get::<TcpConnectInfo>()
         .and_then(TcpConnectInfo::remote_addr)
-        .map(|address| IpAddr::to_canonical(&address.ip()));
+        .map(|address| proxies.client_address(address.ip(), request.headers()));
     if let Some(RequestId(id)) = extensions.get() {
         caller.request_id.clone_from(id);
     }

@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 
 use super::{
     Deadline, MESSAGE_BYTES_MAX, OPEN_MESSAGE_BYTES_MAX, Request, RequestId, Response,
-    authenticate, calls::Calls, is_open_path, methods, refuse,
+    TrustedProxies, authenticate, calls::Calls, is_open_path, methods, refuse,
 };
 use crate::{
     auth::Verifier,
@@ -55,6 +55,7 @@ pub(super) struct Steps(Arc<Parts>);
 struct Parts {
     calls: Calls,
     verifier: Arc<Verifier>,
+    trusted_proxies: TrustedProxies,
     clock: SharedClock,
     random: SharedRandomness,
 }
@@ -63,12 +64,14 @@ impl Steps {
     pub(super) fn new(
         calls: Calls,
         verifier: Arc<Verifier>,
+        trusted_proxies: TrustedProxies,
         clock: SharedClock,
         random: SharedRandomness,
     ) -> Self {
         Self(Arc::new(Parts {
             calls,
             verifier,
+            trusted_proxies,
             clock,
             random,
         }))
@@ -255,7 +258,7 @@ impl Parts {
     /// Checks every call except those of health and reflection.
     async fn authenticated(&self, mut request: Request, inner: impl Inner) -> Response {
         if !is_open_path(request.uri().path())
-            && let Err(error) = authenticate(&self.verifier, &mut request)
+            && let Err(error) = authenticate(&self.verifier, &self.trusted_proxies, &mut request)
         {
             return refuse(error);
         }

@@ -10,6 +10,7 @@ mod health;
 mod layers;
 mod methods;
 mod options;
+mod proxies;
 
 use std::{
     convert::Infallible,
@@ -32,6 +33,7 @@ pub use options::{
     CALLS_MAX, CONNECTIONS_DEFAULT, CONNECTIONS_MAX, CONNECTIONS_MIN, CONNECTIONS_SETTING,
     ServeError, ServerOptions, read_connections_max,
 };
+pub use proxies::TrustedProxies;
 
 use crate::{shutdown::Shutdown, status::Error};
 use calls::Calls;
@@ -182,6 +184,7 @@ pub async fn serve(
     let steps = Steps::new(
         calls.clone(),
         options.verifier,
+        options.trusted_proxies,
         options.clock,
         options.random,
     );

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use super::{DRAIN_SECONDS_MAX, HANDSHAKE_SECONDS_MAX};
+use super::{DRAIN_SECONDS_MAX, HANDSHAKE_SECONDS_MAX, TrustedProxies};
 use crate::{
     auth::Verifier,
     clock::{SharedClock, SystemClock},
@@ -61,6 +61,8 @@ pub fn read_connections_max(reader: &mut Reader) -> usize {
 pub struct ServerOptions {
     /// The verifier of access tokens.
     pub verifier: Arc<Verifier>,
+    /// The proxies whose word for the address of a caller is taken.
+    pub trusted_proxies: TrustedProxies,
     /// The TLS configuration; `None` means plaintext.
     pub tls: Option<ServerTls>,
     /// The interval at which the TLS files are checked for a change.
@@ -91,6 +93,7 @@ impl ServerOptions {
     pub fn new(verifier: Arc<Verifier>) -> Self {
         Self {
             verifier,
+            trusted_proxies: TrustedProxies::default(),
             tls: None,
             tls_reload: Duration::from_secs(RELOAD_SECONDS),
             reflection: true,

@@ -38,7 +38,13 @@ where
     let clock = Arc::new(SystemClock);
     let verifier = Verifier::new(keys, "issuer", "audience", clock.clone());
     let calls = Calls::new(1);
-    let steps = Steps::new(calls, Arc::new(verifier), clock, Arc::new(SystemRandomness));
+    let steps = Steps::new(
+        calls,
+        Arc::new(verifier),
+        TrustedProxies::default(),
+        clock,
+        Arc::new(SystemRandomness),
+    );
     steps.layer(inner).oneshot(request).await.unwrap()
 }
 
