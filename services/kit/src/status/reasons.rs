@@ -67,8 +67,9 @@ pub const fn code_of(reason: ErrorReason) -> Code {
         | R::EmailUnverified
         | R::EmailDomainNotAllowed
         | R::TokenAssignedToAnother
-        | R::SignUpNotGranted => Code::FailedPrecondition,
-        R::EtagMismatch | R::UseInProgress => Code::Aborted,
+        | R::SignUpNotGranted
+        | R::TooManyRemovals => Code::FailedPrecondition,
+        R::EtagMismatch | R::UseInProgress | R::StalePlan => Code::Aborted,
         R::TooManyAttempts | R::MessageTooLarge => Code::ResourceExhausted,
         R::Overloaded | R::MembershipUnavailable | R::DatabaseUnavailable => Code::Unavailable,
         R::DeadlineTooShort => Code::DeadlineExceeded,
@@ -88,8 +89,8 @@ pub const fn is_precondition(reason: ErrorReason) -> bool {
 pub const fn default_retry_delay(reason: ErrorReason) -> Option<Duration> {
     use ErrorReason as R;
     match reason {
-        // The resource must be read again; there is nothing to wait for.
-        R::EtagMismatch => Some(Duration::ZERO),
+        // The resource must be read or the import planned again; there is nothing to wait for.
+        R::EtagMismatch | R::StalePlan => Some(Duration::ZERO),
         R::UseInProgress | R::MembershipUnavailable | R::DatabaseUnavailable | R::Overloaded => {
             Some(Duration::from_secs(1))
         }
