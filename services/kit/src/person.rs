@@ -12,7 +12,7 @@ use crate::email::{EmailAddress, EmailMalformed};
 
 /// The longest display name of a person, in characters; a longer one is cut.
 pub const PERSON_NAME_CHARS_MAX: usize = 200;
-/// The longest id of a person in the school's own system, in characters.
+/// The longest id of a person or class in the school's own system, in characters.
 pub const EXTERNAL_ID_CHARS_MAX: usize = 255;
 
 /// The error for a text that cannot be stored as an external id.

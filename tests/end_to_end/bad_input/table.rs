@@ -48,12 +48,12 @@ pub(super) const PASSED: &[(&str, &[&str])] = &[
     ("02 filter", &["FILTER_CHARS_MAX", "CONDITIONS_MAX"]),
     ("02 page_token", &["PAGE_TOKEN_BYTES_MAX"]),
     ("02 bounds", &["LABELS_MAX", "LABEL_KEY_CHARS_MAX", "LABEL_VALUE_CHARS_MAX", "DISPLAY_NAME_CHARS_MAX",
-        "EXTERNAL_ID_CHARS_MAX", "DECIDE_NOTE_CHARS_MAX", "SEAT_LIMIT_MAX", "CODE_PREFIX_CHARS_MIN",
+        "EXTERNAL_ID_CHARS_MAX", "DECIDE_NOTE_CHARS_MAX", "SEAT_LIMIT_MAX", "REMOVALS_PERCENT_MAX", "CODE_PREFIX_CHARS_MIN",
         "CODE_PREFIX_CHARS_MAX", "MAX_USES_MAX", "TOKEN_EXPIRY_DAYS_MAX", "MIN_LOCK_PERIOD_HOURS",
         "MAX_LOCK_PERIOD_DAYS", "MIN_PHRASE_WORDS", "MAX_PHRASE_WORDS", "MAX_DOMAIN_RULES"]),
     ("03 domain names", &["MAX_DOMAIN_RULE_BYTES"]),
     ("02 credential of 512 bytes", &["MAX_CREDENTIAL_BYTES", "MAX_PASTED_BYTES"]),
-    ("02 batches", &["DECISIONS_MAX", "TOKEN_BATCH_MAX", "BATCH_REQUESTS_MAX", "ADMISSIONS_MAX"]),
+    ("02 batches", &["DECISIONS_MAX", "TOKEN_BATCH_MAX", "BATCH_REQUESTS_MAX", "ADMISSIONS_MAX", "ROSTER_ROWS_MAX"]),
     ("02 CODE_MALFORMED", &["MIN_CODE_CHARACTERS", "MAX_CODE_CHARACTERS", "MAX_CODE_BYTES"]),
 ];
 
@@ -123,7 +123,9 @@ fn names() -> Vec<Spoilt> {
     }
     rows.extend(nobodys_ids());
     let none = json!("");
-    rows.push(row("02 required fields", "missing", "invitation", none));
+    for path in ["invitation", "revision"] {
+        rows.push(row("02 required fields", "missing", path, none.clone()));
+    }
     rows
 }
 
@@ -168,13 +170,18 @@ fn text() -> Vec<Spoilt> {
         ("token.display_name", 200),
         ("enrollment_code.display_name", 200),
         ("member.external_id", 255),
+        ("class.external_id", 255),
         ("token.external_id", 255),
         ("decide_note", 500),
     ] {
         let long = json!("x".repeat(longest + 1));
         rows.push(row("02 bounds", "too long", path, long));
     }
-    for path in ["member.external_id", "token.external_id"] {
+    for path in [
+        "member.external_id",
+        "class.external_id",
+        "token.external_id",
+    ] {
         let control = json!("Ada\u{0}");
         rows.push(row("03 control characters", "controlling", path, control));
         let turned = json!("\u{202e}adA");
@@ -206,6 +213,10 @@ fn numbers_and_times() -> Vec<Spoilt> {
     let mut rows = vec![
         bound("negative", "organization.seat_limit", json!(-1)),
         bound("too large", "organization.seat_limit", json!(1_000_000_001_i64)),
+        bound("negative", "removals_percent_max", json!(-1)),
+        bound("too large", "removals_percent_max", json!(101)),
+        bound("negative", "seats_planned", json!(-1)),
+        bound("too large", "seats_planned", json!(1_000_000_001_i64)),
         bound("negative", "token.max_uses", json!(-1)),
         bound("too large", "token.max_uses", json!(1_000_001)),
         bound("too few", "token.words", json!(1)),
@@ -234,6 +245,8 @@ fn lists() -> Vec<Spoilt> {
     let of = |of, spoilt| Spoilt { of, ..spoilt };
     vec![
         batch("missing", "requests", json!([])),
+        batch("missing", "rows", json!([])),
+        batch("too many", "rows", many(501)),
         of(
             "BatchDecideJoinRequests",
             batch("too many", "requests", many(1_001)),

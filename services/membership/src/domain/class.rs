@@ -25,6 +25,8 @@ pub struct Class {
     /// The caller's own labels.
     #[serde(with = "columns::json")]
     pub labels: BTreeMap<String, String>,
+    /// The id in the school's own system: at most 255 characters; empty if there is none.
+    pub external_id: String,
     /// The revision, which grows by one with every change; the etag.
     pub revision: i64,
     /// When it was made.
@@ -45,6 +47,7 @@ impl Class {
             owner,
             state: ClassState::Active,
             labels: BTreeMap::new(),
+            external_id: String::new(),
             revision: FIRST_REVISION,
             create_time: now,
             update_time: now,
@@ -59,6 +62,8 @@ pub struct ClassFields {
     pub display_name: Patch<String>,
     /// Labels.
     pub labels: Patch<BTreeMap<String, String>>,
+    /// The id in the school's own system.
+    pub external_id: Patch<String>,
 }
 
 impl ClassFields {
@@ -66,6 +71,7 @@ impl ClassFields {
     pub fn set(self, class: &mut Class) {
         self.display_name.set(&mut class.display_name);
         self.labels.set(&mut class.labels);
+        self.external_id.set(&mut class.external_id);
     }
 }
 
@@ -76,6 +82,8 @@ pub struct ClassFilter {
     pub state: Option<ClassState>,
     /// Only those that this user owns.
     pub owner: Option<UserId>,
+    /// Only those with this external id.
+    pub external_id: Option<String>,
 }
 
 homeroom_kit::named! {

@@ -57,7 +57,10 @@ fn update(
     v: &mut Violations,
     request: &api::UpdateClassRequest,
 ) -> Option<(ClassName, (ClassFields, String))> {
-    let mask = v.mask(request.update_mask.as_ref(), &["display_name", "labels"]);
+    let mask = v.mask(
+        request.update_mask.as_ref(),
+        &["display_name", "labels", "external_id"],
+    );
     let class = v.required("class", request.class.as_ref())?;
     let name = v.take("class.name", ClassName::parse(&class.name));
     let fields = fields(v, &mask, class);
@@ -72,6 +75,9 @@ fn fields(v: &mut Violations, mask: &Mask, class: &api::Class) -> ClassFields {
         }),
         labels: mask.patch("labels", !class.labels.is_empty(), || {
             v.labels("class.labels", &class.labels)
+        }),
+        external_id: mask.patch("external_id", !class.external_id.is_empty(), || {
+            v.external_id("class.external_id", &class.external_id)
         }),
     }
 }
@@ -89,11 +95,13 @@ fn filter(text: &str) -> Result<ClassFilter> {
     let fields = [
         ("state", FieldKind::Enum(&["ACTIVE", "ARCHIVED"])),
         ("owner", FieldKind::Text),
+        ("external_id", FieldKind::Text),
     ];
     let filter = Filter::parse(text, &fields)?;
     Ok(ClassFilter {
         state: filter.equal_name("state", ClassState::parse)?,
         owner: filter.equal_as("owner", UserId::parse)?,
+        external_id: filter.equal_external_id("external_id")?,
     })
 }
 
@@ -108,6 +116,7 @@ impl From<Class> for api::Class {
             etag: etag(class.revision),
             create_time: Some(to_timestamp(class.create_time)),
             update_time: Some(to_timestamp(class.update_time)),
+            external_id: class.external_id,
         }
     }
 }

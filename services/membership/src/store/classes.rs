@@ -22,6 +22,7 @@ const CLASSES: Table = Table {
         "owner_user_id",
         "state",
         "labels",
+        "external_id",
     ],
     numbers: &["revision", "create_time", "update_time"],
     ..Table::new("classes")
@@ -35,14 +36,15 @@ homeroom_kit::statements! {
     );
     LIST = format!(
         "SELECT {} FROM classes WHERE organization_id = $1 AND class_id > $2 AND delete_time IS NULL \
-         AND ($4 = '' OR state = $4) AND ($5 = '' OR owner_user_id = $5) ORDER BY class_id LIMIT $3",
+         AND ($4 = '' OR state = $4) AND ($5 = '' OR owner_user_id = $5) AND ($6 = '' OR external_id = $6) \
+         ORDER BY class_id LIMIT $3",
         CLASSES.of("classes")
     );
     LIST_OF_MEMBER = format!(
         "SELECT {} FROM class_members m \
          JOIN classes c ON c.organization_id = m.organization_id AND c.class_id = m.class_id \
-         WHERE m.organization_id = $1 AND m.user_id = $6 AND m.class_id > $2 AND c.delete_time IS NULL \
-         AND ($4 = '' OR c.state = $4) AND ($5 = '' OR c.owner_user_id = $5) \
+         WHERE m.organization_id = $1 AND m.user_id = $7 AND m.class_id > $2 AND c.delete_time IS NULL \
+         AND ($4 = '' OR c.state = $4) AND ($5 = '' OR c.owner_user_id = $5) AND ($6 = '' OR c.external_id = $6) \
          ORDER BY m.class_id LIMIT $3",
         CLASSES.of("c")
     );
@@ -95,7 +97,14 @@ impl Repository {
         limit: u32,
     ) -> Result<Vec<Class>> {
         let state = filter.state.map(ClassState::as_str);
-        let mut bound = args![organization, after, limit, state, filter.owner.as_ref()];
+        let mut bound = args![
+            organization,
+            after,
+            limit,
+            state,
+            filter.owner.as_ref(),
+            filter.external_id.as_deref(),
+        ];
         bound.extend(member.map(Into::into));
         let list = match member {
             Some(_) => &LIST_OF_MEMBER,

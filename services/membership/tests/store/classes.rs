@@ -25,6 +25,7 @@ async fn a_class_is_read_as_it_was_stored(database: &Database) {
         owner: user("ada"),
         state: ClassState::Archived,
         labels: [("term".to_owned(), "fall".to_owned())].into(),
+        external_id: "sis-102".to_owned(),
         revision: 2,
         ..class(BIO, "tess")
     };
