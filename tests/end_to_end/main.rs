@@ -16,6 +16,7 @@ mod proxies;
 mod records;
 mod redemptions;
 mod refusals;
+mod rosters;
 mod staff;
 mod tokens;
 mod typing;
@@ -28,8 +29,16 @@ use homeroom_tests::{Claims, Homeroom, School, reason};
 use serde_json::{Value, json};
 
 /// The numbers of rules: A for tokens, B for enrollment codes, C for class codes and join URLs, X
-/// for what their descriptions leave open, R for every way in.
-const RULES: [(char, usize); 5] = [('a', 14), ('b', 16), ('c', 14), ('x', 9), ('r', 13)];
+/// for what their descriptions leave open, R for every way in, S for
+/// rosters of other systems.
+const RULES: [(char, usize); 6] = [
+    ('a', 14),
+    ('b', 16),
+    ('c', 14),
+    ('x', 9),
+    ('r', 13),
+    ('s', 7),
+];
 
 #[test]
 fn every_rule_has_a_test_that_bears_its_id() {

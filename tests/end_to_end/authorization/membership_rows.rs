@@ -51,6 +51,10 @@ pub(crate) const MEMBERSHIP: &[Row] = &[
     class("MemberService.UpdateClassMember", Owner,
         r#"{"member":{"name":"$class/members/$student","role":"CO_TEACHER","etag":"stale"}}"#),
     class("MemberService.RemoveClassMember", Owner, r#"{"name":"$class/members/$student","etag":"stale"}"#).or(Student),
+    organization("RosterService.PlanImport", Admin, r#"{"parent":"$organization","rows":[{"class":"$class","user":"$student"}]}"#)
+        .or_scopes(&[PLATFORM]),
+    organization("RosterService.CommitImport", Admin,
+        r#"{"parent":"$organization","rows":[{"class":"$class","user":"$student"}],"revision":"stale"}"#).or_scopes(&[PLATFORM]),
     anyone("MemberService.ListMemberships", r#"{"parent":"users/me"}"#),
     Row::new("MemberService.ListMemberships", About::Nothing, Opens::Nothing, r#"{"parent":"users/somebody-else"}"#),
     // The join request has been denied, and a person who may decide it is told so.

@@ -90,8 +90,9 @@ const HIDDEN: [&str; 7] = [
 
 /// The reasons with which an allowed call may still fail: the resource has changed, exists or is
 /// decided, or the invitation does not exist or was guessed at too often.
-const LET_THROUGH: [&str; 8] = [
+const LET_THROUGH: [&str; 9] = [
     "ETAG_MISMATCH",
+    "STALE_PLAN",
     "ORGANIZATION_EXISTS",
     "CLASS_EXISTS",
     "MEMBER_EXISTS",

@@ -129,6 +129,9 @@ impl Run<'_> {
         }
         self.tally.count(&format!("ok {}", descriptor.full_name()));
         answers::learn(&mut self.world, descriptor, answer);
+        if name == "PlanImport" {
+            self.world.planned = answers::to_commit(&request.text, answer);
+        }
         let sent = &mut self.sent[index];
         if sent.first.is_none() {
             sent.first = Some(answer.to_vec());

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 /// A credential that worked once.
 #[derive(Debug, Clone)]
 pub struct Credential {
@@ -57,6 +59,8 @@ pub struct World {
     pub etags: BTreeMap<String, String>,
     /// The last page token of each list.
     pub page_tokens: BTreeMap<String, String>,
+    /// The request that carries out the last plan of an import.
+    pub planned: Option<Value>,
 }
 
 /// The index of the administrator in `people`.
@@ -97,6 +101,7 @@ impl World {
             erased: Vec::new(),
             etags: BTreeMap::new(),
             page_tokens: BTreeMap::new(),
+            planned: None,
         }
     }
 

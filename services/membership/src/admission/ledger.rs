@@ -118,9 +118,15 @@ pub struct Effects {
     pub filed: Vec<JoinRequest>,
     /// Requests that have changed or ended, in their new state.
     pub changed: Vec<JoinRequest>,
-    /// Members of organizations whose particulars have changed, in their new state.
-    pub told: BTreeMap<PersonAt, Member>,
-    /// Removals that an approval lifts (R8).
+    /// Members of organizations whose role or particulars have changed, in their new state.
+    pub updated: BTreeMap<PersonAt, Member>,
+    /// Members of classes whose role has changed, in their new state.
+    pub roles: BTreeMap<PersonAt, Member>,
+    /// Memberships that end, before any is made.
+    pub ended: BTreeSet<PersonAt>,
+    /// The times of removals by staff (R8).
+    pub removed: BTreeMap<PersonAt, DateTime<Utc>>,
+    /// Removals that are lifted (R8), before any is made.
     pub lifted: Vec<PersonAt>,
     /// Answers to redemptions.
     pub admissions: Vec<StoredAdmission>,

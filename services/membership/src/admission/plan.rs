@@ -31,10 +31,10 @@ use crate::{
 /// Plans changes to the facts. Each planned change is visible to the decisions after it.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    known: Known,
-    effects: Effects,
-    events: Vec<NewEvent>,
-    now: DateTime<Utc>,
+    pub(super) known: Known,
+    pub(super) effects: Effects,
+    pub(super) events: Vec<NewEvent>,
+    pub(super) now: DateTime<Utc>,
 }
 
 impl Plan {
@@ -221,16 +221,7 @@ impl Plan {
             let actor = member.user.as_str();
             self.events
                 .push(member_updated(&member, member.role, actor));
-            // Class memberships show the particulars that the organization keeps.
-            for ((place, user), shown) in &mut self.known.members {
-                if *user == member.user && place.organization() == member.place.organization() {
-                    shown.particulars.clone_from(&member.particulars);
-                    shown.revision += 1;
-                }
-            }
-            let known = &mut self.known.members;
-            known.insert(at_organization.clone(), member.clone());
-            self.effects.told.insert(at_organization, member);
+            self.show(member);
         }
         if let Some(waiting) = self.waiting(person).cloned()
             && time >= waiting.create_time
@@ -252,6 +243,19 @@ impl Plan {
                 self.change_request(updated);
             }
         }
+    }
+
+    /// Stores a changed member of an organization. Class memberships show the particulars that the organization keeps.
+    pub(super) fn show(&mut self, member: Member) {
+        for ((place, user), shown) in &mut self.known.members {
+            if *user == member.user && place.organization() == member.place.organization() {
+                shown.particulars.clone_from(&member.particulars);
+                shown.revision += 1;
+            }
+        }
+        let person = (member.place.clone(), member.user.clone());
+        self.known.members.insert(person.clone(), member.clone());
+        self.effects.updated.insert(person, member);
     }
 
     fn join(&mut self, member: Member, actor: &str) {
@@ -303,6 +307,7 @@ impl Plan {
     pub(crate) fn lift_removals(&mut self, person: &PersonAt) {
         for removed in BTreeSet::from([at_organization(person), person.clone()]) {
             if self.known.removals.remove(&removed).is_some() {
+                self.effects.removed.remove(&removed);
                 self.effects.lifted.push(removed);
             }
         }
@@ -323,6 +328,12 @@ impl Plan {
         }
         let organization = place.organization().clone();
         self.effects.seats.entry(organization).or_default().waiting += requests;
+    }
+
+    /// Returns the seats that the plan takes in an organization, less those that it frees.
+    pub(crate) fn seats_taken(&self, organization: &OrganizationId) -> i64 {
+        let change = self.effects.seats.get(organization);
+        change.map_or(0, |change| change.used)
     }
 
     /// Returns the places where requests were filed, whose staff must be told (C6).
@@ -356,7 +367,7 @@ fn role_in_organization(place: &Place, role: Role) -> Role {
     }
 }
 
-fn at_organization((place, user): &PersonAt) -> PersonAt {
+pub(super) fn at_organization((place, user): &PersonAt) -> PersonAt {
     (
         Place::Organization(place.organization().clone()),
         user.clone(),

@@ -13,7 +13,7 @@ use homeroom_kit::{
 
 use super::{
     App, Change, access, decisions,
-    new_events::{member_joined, member_updated},
+    new_events::{member_ended, member_joined, member_updated},
     refusals, rules,
     rules::Rule,
 };
@@ -144,22 +144,10 @@ pub(crate) async fn removed(change: &mut Change, member: &Member) -> Result<()> 
     Ok(())
 }
 
-/// Records `member.left` for a person who left, `member.removed` for one whom staff removed (R8).
+/// Records the end of a membership.
 pub fn record_ended(change: &mut Change, member: &Member) {
-    let event_type = if member.user == change.caller.user {
-        "member.left"
-    } else {
-        "member.removed"
-    };
-    change.record_by_caller(
-        event_type,
-        &member.place,
-        member.name().to_string(),
-        [
-            ("user", member.user.as_str()),
-            ("role", member.role.as_str()),
-        ],
-    );
+    let event = member_ended(member, change.caller.user.as_str());
+    change.record(event);
 }
 
 /// Returns the membership, or `MEMBER_NOT_FOUND`.

@@ -38,6 +38,21 @@ pub(crate) fn member_updated(member: &Member, previous: Role, actor: &str) -> Ne
     NewEvent::new("member.updated", &member.place, subject, actor, facts(data))
 }
 
+/// Returns `member.left` for a person who left, `member.removed` for one whom somebody else removed (R8).
+pub(crate) fn member_ended(member: &Member, actor: &str) -> NewEvent {
+    let event_type = if member.user.as_str() == actor {
+        "member.left"
+    } else {
+        "member.removed"
+    };
+    let data = [
+        ("user", member.user.as_str()),
+        ("role", member.role.as_str()),
+    ];
+    let subject = member.name().to_string();
+    NewEvent::new(event_type, &member.place, subject, actor, facts(data))
+}
+
 /// Returns those facts of an event that are not empty.
 pub(crate) fn facts<const FACTS: usize>(facts: [(&str, &str); FACTS]) -> BTreeMap<String, String> {
     facts

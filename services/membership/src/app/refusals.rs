@@ -71,3 +71,28 @@ pub fn member_exists(member: &MemberName) -> Error {
     )
     .resource("homeroom/Member", member.to_string())
 }
+
+/// `TOO_MANY_REMOVALS`, with the places from which the import would remove too many, and how many of how many members.
+#[must_use]
+pub fn too_many_removals(percent_max: i64, removed: &[(&Place, usize, i64)]) -> Error {
+    let error = Error::new(
+        ErrorReason::TooManyRemovals,
+        "Check that the rosters are complete, and only then raise removals_percent_max: the import would remove too many members.",
+    )
+    .metadata("removals_percent_max", percent_max.to_string());
+    removed
+        .iter()
+        .fold(error, |error, (place, removed, members)| {
+            let described = format!("would lose {removed} of {members} members");
+            error.precondition("REMOVALS", place.to_string(), described)
+        })
+}
+
+/// `STALE_PLAN`.
+#[must_use]
+pub fn stale_plan() -> Error {
+    Error::new(
+        ErrorReason::StalePlan,
+        "Plan the import again: its rows, or what they would change, are not those of the plan.",
+    )
+}

@@ -46,6 +46,9 @@ homeroom_kit::rules! {
     REMOVE_CLASS_MEMBER = "MemberService/RemoveClassMember": ManageClass + own;
     LIST_MEMBERSHIPS = "MemberService/ListMemberships": + own;
 
+    PLAN_IMPORT = "RosterService/PlanImport": ManageOrganization [Platform];
+    COMMIT_IMPORT = "RosterService/CommitImport": ManageOrganization [Platform];
+
     GET_JOIN_REQUEST = "JoinRequestService/GetJoinRequest": DecideJoinRequests + own;
     ///
     /// Staff for the whole queue; anyone else for their own requests.

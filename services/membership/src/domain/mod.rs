@@ -7,4 +7,5 @@ pub mod join_request;
 pub mod member;
 pub mod organization;
 pub mod removal;
+pub mod roster;
 pub mod seat;

@@ -25,8 +25,8 @@ use crate::{
 
 /// The name of the acting user in `users/me`.
 const ME: &str = "users/me";
-const IN_ORGANIZATION: [Role; 3] = [Role::Admin, Role::Teacher, Role::Student];
-const IN_CLASS_BUT_OWNER: [Role; 2] = [Role::CoTeacher, Role::Student];
+pub(super) const IN_ORGANIZATION: [Role; 3] = [Role::Admin, Role::Teacher, Role::Student];
+pub(super) const IN_CLASS_BUT_OWNER: [Role; 2] = [Role::CoTeacher, Role::Student];
 
 homeroom_kit::rpcs! {
     MemberService for pub(crate) struct MemberApi(pub(crate) App) {
@@ -104,7 +104,7 @@ fn class_member(name: &str) -> std::result::Result<MemberName, String> {
 }
 
 /// Returns the role in a request if it is one of those allowed; None if it is unset.
-fn role(v: &mut Violations, number: i32, allowed: &[Role]) -> Option<Role> {
+pub(super) fn role(v: &mut Violations, field: &str, number: i32, allowed: &[Role]) -> Option<Role> {
     let found = match common::Role::try_from(number) {
         Ok(common::Role::Unspecified) => return None,
         Ok(found) => Role::parse(found.as_str_name()),
@@ -113,13 +113,13 @@ fn role(v: &mut Violations, number: i32, allowed: &[Role]) -> Option<Role> {
     let found = found.filter(|role| allowed.contains(role));
     let names: Vec<&str> = allowed.iter().map(|role| role.as_str()).collect();
     let one_of = format!("must be one of {}", names.join(", "));
-    v.check(found.is_some(), "member.role", one_of);
+    v.check(found.is_some(), field, one_of);
     found
 }
 
 fn required_role(v: &mut Violations, number: i32, allowed: &[Role]) -> Option<Role> {
     v.check(number != 0, "member.role", "is required");
-    role(v, number, allowed)
+    role(v, "member.role", number, allowed)
 }
 
 fn email(v: &mut Violations, member: &api::Member) -> String {
@@ -139,7 +139,7 @@ fn new_member(
         email: email(v, member),
         external_id: v.external_id("member.external_id", &member.external_id),
     };
-    let role = role(v, member.role, roles);
+    let role = role(v, "member.role", member.role, roles);
     Some(NewMember {
         user: user?,
         particulars,

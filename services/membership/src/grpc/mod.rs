@@ -9,6 +9,7 @@ mod join_request_conversion;
 mod join_request_service;
 mod member_service;
 mod organization_service;
+mod roster_service;
 mod user_service;
 
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use homeroom_api::membership::v1::{
     event_service_server::EventServiceServer,
     join_request_service_server::JoinRequestServiceServer,
     member_service_server::MemberServiceServer,
-    organization_service_server::OrganizationServiceServer, user_service_server::UserServiceServer,
+    organization_service_server::OrganizationServiceServer,
+    roster_service_server::RosterServiceServer, user_service_server::UserServiceServer,
 };
 use homeroom_kit::{events::EventFeed, server::Services, shutdown::Shutdown};
 
@@ -34,6 +36,7 @@ pub(crate) async fn services(app: &Arc<App>, shutdown: &Shutdown) -> Services {
         ClassServiceServer(class_service::ClassApi(App::clone(app))),
         MemberServiceServer(member_service::MemberApi(App::clone(app))),
         JoinRequestServiceServer(join_request_service::JoinRequestApi(App::clone(app))),
+        RosterServiceServer(roster_service::RosterApi(App::clone(app))),
         AdmissionServiceServer(admission_service::AdmissionApi::new(App::clone(app))),
         UserServiceServer(user_service::UserApi(App::clone(app))),
         EventServiceServer(EventApi(feed)),

@@ -1,4 +1,4 @@
-//! The ledger: the statements that lock, read and save for admissions and for decisions on join requests. Each handles
+//! The ledger: the statements that lock, read and save for admissions, imports and decisions on join requests. Each handles
 //! any number of redemptions.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,7 +184,11 @@ fn new_member(member: &Member) -> Value {
 impl Repository {
     /// Runs the statement for these rows, unless there are none, and returns how many rows it
     /// wrote.
-    async fn write_rows(&mut self, statement: &'static Statement, rows: Arg) -> Result<usize> {
+    pub(super) async fn write_rows(
+        &mut self,
+        statement: &'static Statement,
+        rows: Arg,
+    ) -> Result<usize> {
         if rows.is_no_rows() {
             return Ok(0);
         }
@@ -318,11 +322,14 @@ impl Repository {
         });
         let lifted = json_rows(lifted);
         self.write_rows(&LIFT_REMOVALS, lifted).await?;
+        self.end_memberships(&effects.ended).await?;
         let stored = self
             .save_together(&effects.members, &effects.seats, &effects.admissions)
             .await?;
-        let told: Vec<&Member> = effects.told.values().collect();
-        self.change_members(&told).await?;
+        let updated: Vec<&Member> = effects.updated.values().collect();
+        self.change_members(&updated).await?;
+        self.change_roles(effects.roles.values()).await?;
+        self.record_all_removals(&effects.removed).await?;
         let all = usize::try_from(stored).is_ok_and(|stored| stored == effects.admissions.len());
         // This variant is wrong on purpose (against P1): the key refuses nothing.
         if all || is_wrong(WrongVariant::NoAdmissionKey) {

@@ -13,6 +13,7 @@ mod ledger;
 mod members;
 mod organizations;
 mod removals;
+mod rosters;
 
 use std::sync::Arc;
 
@@ -68,6 +69,7 @@ pub fn statements(engine: Engine) -> Vec<&'static str> {
         members::STATEMENTS,
         organizations::STATEMENTS,
         removals::STATEMENTS,
+        rosters::STATEMENTS,
     ];
     let all = all.into_iter().flatten().chain(homeroom_kit::statements());
     all.map(|statement| statement.sql(engine)).collect()

@@ -1,7 +1,10 @@
 //! Reads the names and secrets that an answer reveals, by its descriptor.
 
-use homeroom_api::invitations::v1::{
-    BatchRedeemResponse, RedeemResponse, batch_redeem_response::result::Outcome,
+use homeroom_api::{
+    invitations::v1::{
+        BatchRedeemResponse, RedeemResponse, batch_redeem_response::result::Outcome,
+    },
+    membership::v1::PlanImportResponse,
 };
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MethodDescriptor, ReflectMessage as _, Value};
@@ -71,6 +74,16 @@ pub fn learn(world: &mut World, method: &MethodDescriptor, answer: &[u8]) {
             world.etags.insert(name, text(&message, "etag"));
         }
     }
+}
+
+/// Returns the request that carries out a plan of an import.
+pub fn to_commit(asked: &str, answer: &[u8]) -> Option<serde_json::Value> {
+    let plan = PlanImportResponse::decode(answer).ok()?;
+    let mut commit: serde_json::Value = serde_json::from_str(asked).ok()?;
+    let fields = commit.as_object_mut()?;
+    fields.remove("seats_planned");
+    fields.insert("revision".to_owned(), plan.revision.into());
+    Some(commit)
 }
 
 /// Returns the part of an answer that must be equal in both answers to one request id (R3): secrets

@@ -76,6 +76,14 @@ MEMBERS:
         "update_mask": "role"
     }
 }
+"RosterService" {
+    "PlanImport" 4 |c| c.platform_or_staff(20) => (import(c))
+    "CommitImport" 6 |c| c.platform_or_staff(20) => (c.world.planned.clone().unwrap_or_else(|| {
+        let mut never_planned = import(c);
+        never_planned["revision"] = "none".into();
+        never_planned
+    }))
+}
 "JoinRequestService" {
     "GetJoinRequest" 1 |c| c.oneself() => {"name": c.join_request()}
     "ListJoinRequests" 3 |c| c.decider() => {
@@ -293,6 +301,25 @@ fn admission(c: &mut Composer<'_>) -> Value {
         "route": "ADMIT_AT_ONCE", "method": "CLASS_CODE", "invitation_issue_time": c.time(48, 0),
         "validate_only": validate_only,
     })
+}
+
+/// Returns an import of a few people into a class and its organization.
+fn import(c: &mut Composer<'_>) -> Value {
+    let class = c.class();
+    let parent = class.split("/classes/").next().map(str::to_owned);
+    let row = |c: &mut Composer<'_>| {
+        let roles: &[&str] = &["STUDENT", "STUDENT", "STUDENT", "CO_TEACHER"];
+        let (class, roles) = c.of(&[
+            (70, (class.as_str(), roles)),
+            (30, ("", &["STUDENT", "STUDENT", "TEACHER", "ADMIN"])),
+        ]);
+        json!({
+            "class": class, "user": c.anyone(), "role": c.dice.pick(roles), "remove": c.dice.chance(20),
+            "display_name": c.of(&[(70, ""), (15, "A name"), (15, "Another name")]),
+        })
+    };
+    let rows = several(c, 6, row);
+    json!({"parent": parent, "rows": rows, "removals_percent_max": c.dice.pick(&[0, 50, 100, 100])})
 }
 
 /// Returns attempts of several students.
