@@ -137,10 +137,14 @@ async fn b6_only_verified_addresses_in_the_listed_domains_get_in(homeroom) {
         assert_eq!(reason(&refused), "DOMAIN_TOO_BROAD", "{broad}");
     }
     // The platform answers for a domain in which only pupils have addresses; nobody else does.
-    let broad = json!({"parent": school.class, "enrollment_code": {"code": "BIO103", "email_domains": ["glow.sch.uk"]}, "acknowledge_broad_domain": true});
+    let broad = json!({"parent": school.class, "enrollment_code": {"code": "BIO103", "email_domains": ["glow.sch.uk"]}, "acknowledge_broad_domain": true, "acknowledge_weak": true});
     assert_eq!(school.admin.refused(CREATE, broad.clone()).await, "SCOPE_MISSING");
     let scopes = &["homeroom.act_as", "homeroom.platform"];
     let platform = homeroom.user_with(Claims { scopes, acting_user: "admin", ..Claims::of("platform") });
+    // Such a domain does not keep the strangers out who guess the code.
+    let mut weak = broad.clone();
+    weak["acknowledge_weak"] = json!(false);
+    assert_eq!(platform.refused(CREATE, weak).await, "WEAK_CODE");
     let made = platform.done(CREATE, broad).await;
     assert_eq!(made["emailDomains"], json!(["glow.sch.uk"]));
     let code = made["fullCode"].as_str().unwrap();

@@ -38,7 +38,7 @@ const MARK_BYTES_MIN: usize = 6;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// The person's id or an address as a field of a protobuf message, or the end of a membership's
-    /// name.
+    /// name with the tag of the field after it.
     pub told: Vec<u8>,
     /// An organization's name, since other organizations give the same school id to other people;
     /// otherwise the same as `told`.
@@ -57,7 +57,8 @@ pub fn marks_of<'known>(
         told,
     };
     let id = field(user.as_str()).map(anywhere);
-    let name = anywhere(format!("/members/{user}").into_bytes());
+    // The tag of `Member.user` follows the name, so that an id is not found in longer ones.
+    let name = anywhere(format!("/members/{user}\u{12}").into_bytes());
     let known = known.into_iter();
     let texts = known.flat_map(|(organization, texts)| texts.map(|text| (organization, text)));
     let particulars = texts.filter_map(|(organization, text)| {
@@ -140,7 +141,7 @@ mod tests {
             [
                 mark(b"\x06ada-lo", b"\x06ada-lo"),
                 mark(b"\x0fada@example.org", b"organizations/hamilton"),
-                mark(b"/members/ada-lo", b"/members/ada-lo"),
+                mark(b"/members/ada-lo\x12", b"/members/ada-lo\x12"),
             ]
         );
     }
@@ -149,6 +150,6 @@ mod tests {
     fn r13_a_short_id_alone_marks_nobodys_answer() {
         let marks = marks_of(&UserId::parse("1042a").unwrap(), []);
         let told: Vec<_> = marks.into_iter().map(|mark| mark.told).collect();
-        assert_eq!(told, [b"/members/1042a".to_vec()]);
+        assert_eq!(told, [b"/members/1042a\x12".to_vec()]);
     }
 }

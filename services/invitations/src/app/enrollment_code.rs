@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     domain::{
+        domain_rule::DomainRule,
         invitation::{InvitationFilter, InvitationKind},
         ways::enrollment_code::{EnrollmentCode, folded},
     },
@@ -213,7 +214,8 @@ impl Work {
         let mut violations = Violations::new();
         let invitation = &row.invitation;
         let valid = (invitation.valid_from, invitation.valid_till);
-        let guarded = !invitation.email_domains.is_empty();
+        let domains = &invitation.email_domains;
+        let guarded = !domains.is_empty() && !domains.iter().any(DomainRule::is_broad);
         check_code(&mut violations, &code, valid, guarded, acknowledged);
         violations.finish()?;
 

@@ -47,8 +47,9 @@ impl DomainRule {
     }
 
     /// Returns true if strangers have addresses in the domain, as far as the lists of public suffixes and webmail hosts
-    /// tell.
-    fn is_broad(&self) -> bool {
+    /// tell: then a verified address in it keeps nobody out.
+    #[must_use]
+    pub fn is_broad(&self) -> bool {
         if let Some(registrable) = psl::domain_str(&self.domain) {
             return is_free_webmail(registrable);
         }
@@ -178,6 +179,7 @@ mod tests {
             "GMAIL.com",
             "mail.yahoo.co.uk",
             "outlook.de",
+            "privaterelay.appleid.com",
             "localhost",
         ] {
             let refused = DomainRule::parse(text);

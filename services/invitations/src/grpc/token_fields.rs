@@ -121,7 +121,10 @@ pub(crate) fn new_enrollment_code(
     let fields = code_fields(v, &Mask::all(), message, acknowledged.broad_domain);
     let code = code?;
     // An invalid domain is reported separately, and will limit the code once it is corrected.
-    let guarded = !message.email_domains.is_empty();
+    let domains = &message.email_domains;
+    let strangers =
+        |text: &String| DomainRule::acknowledged(text).is_ok_and(|rule| rule.is_broad());
+    let guarded = !domains.is_empty() && !domains.iter().any(strangers);
     let valid = (fields.valid_from, fields.valid_till);
     if let (Patch::Set(from), Patch::Set(till)) = valid {
         check_code(v, &code, (from, till), guarded, acknowledged.weak);
