@@ -13,6 +13,7 @@ mod guessing;
 mod membership;
 mod people;
 mod proxies;
+mod provenance;
 mod records;
 mod redemptions;
 mod refusals;
@@ -36,7 +37,7 @@ const RULES: [(char, usize); 6] = [
     ('b', 16),
     ('c', 14),
     ('x', 9),
-    ('r', 13),
+    ('r', 14),
     ('s', 7),
 ];
 

@@ -104,7 +104,22 @@ impl Filter {
         Ok(value)
     }
 
-    /// Returns the same for a field of kind enum or text, as the named value.
+    /// Returns the earliest time of a field, in a list that compares it only by `>=`, and only once.
+    pub fn not_before(&self, field: &str) -> Result<Option<DateTime<Utc>>> {
+        let mut conditions = self.0.iter().filter(|found| found.field == field);
+        let Some(condition) = conditions.next() else {
+            return Ok(None);
+        };
+        if conditions.next().is_some() {
+            return Err(invalid_filter(format!("{field} is named twice")));
+        }
+        match (condition.operator, &condition.value) {
+            (Operator::GreaterOrEqual, Value::Time(time)) => Ok(Some(*time)),
+            _ => Err(invalid_filter(format!("{field} is compared with >= only"))),
+        }
+    }
+
+    /// Returns the same as [`Filter::equal`] for a field of kind enum or text, as the named value.
     pub fn equal_name<T>(
         &self,
         field: &str,
@@ -353,6 +368,25 @@ mod tests {
         }
         let enabled = filter("enabled = true");
         assert_eq!(enabled.equal("enabled").unwrap(), Some(&Value::Bool(true)));
+    }
+
+    #[test]
+    fn a_time_is_compared_from_below_and_named_once() {
+        let filter = |text| Filter::parse(text, FIELDS).unwrap();
+        let from = |text| filter(text).not_before("create_time");
+        let time = DateTime::from_timestamp(1_788_220_800, 0).unwrap();
+        assert_eq!(from("enabled = true").unwrap(), None);
+        let found = from("create_time >= 2026-09-01T00:00:00Z");
+        assert_eq!(found.unwrap(), Some(time));
+        for text in [
+            "create_time > 2026-09-01T00:00:00Z",
+            "create_time = 2026-09-01T00:00:00Z",
+            "create_time <= 2026-09-01T00:00:00Z",
+            "create_time >= 2026-09-01T00:00:00Z AND create_time >= 2026-09-02T00:00:00Z",
+        ] {
+            let refused = from(text).unwrap_err();
+            assert_eq!(refused.reason(), ErrorReason::InvalidFilter, "{text}");
+        }
     }
 
     #[test]

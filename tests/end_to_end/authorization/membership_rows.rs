@@ -55,6 +55,10 @@ pub(crate) const MEMBERSHIP: &[Row] = &[
         .or_scopes(&[PLATFORM]),
     organization("RosterService.CommitImport", Admin,
         r#"{"parent":"$organization","rows":[{"class":"$class","user":"$student"}],"revision":"stale"}"#).or_scopes(&[PLATFORM]),
+    class("MemberService.BatchRemoveMembers", Owner,
+        r#"{"parent":"$class","invitation":"$class/classCode","validate_only":true}"#),
+    organization("MemberService.BatchRemoveMembers", Admin,
+        r#"{"parent":"$organization","invitation":"$organization/inviteToken","validate_only":true}"#),
     anyone("MemberService.ListMemberships", r#"{"parent":"users/me"}"#),
     Row::new("MemberService.ListMemberships", About::Nothing, Opens::Nothing, r#"{"parent":"users/somebody-else"}"#),
     // The join request has been denied, and a person who may decide it is told so.

@@ -126,6 +126,16 @@ fn names() -> Vec<Spoilt> {
     for path in ["invitation", "revision"] {
         rows.push(row("02 required fields", "missing", path, none.clone()));
     }
+    let secret = json!("organizations/hamilton/secret");
+    rows.push(Spoilt {
+        of: "BatchRemoveMembers",
+        ..row(
+            "02 resource names",
+            "of another shape",
+            "invitation",
+            secret,
+        )
+    });
     rows
 }
 
@@ -281,6 +291,7 @@ fn conventions() -> Vec<Spoilt> {
         "no_such_field = 1".to_owned(),
         "user".to_owned(),
         "'; DROP TABLE members".to_owned(),
+        "join_time > \"2026-09-01T00:00:00Z\"".to_owned(),
         format!("no_such_field={}", "a".repeat(1_001)),
         ["no_such_field=a"; 11].join(" AND "),
     ] {

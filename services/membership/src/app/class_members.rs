@@ -1,6 +1,9 @@
 //! Members of a class: each is a member of the organization too (I2).
 
-use homeroom_api::names::{ClassName, MemberName, Place};
+use homeroom_api::{
+    ids::UserId,
+    names::{ClassName, MemberName, Place},
+};
 use homeroom_kit::{Result, rpc::check_etag};
 
 use super::{
@@ -12,6 +15,7 @@ use crate::{
     domain::{
         class::ClassState,
         member::{Member, Role},
+        seat::Seats,
     },
     store::Waiting,
 };
@@ -62,20 +66,28 @@ pub async fn update(
 /// again only by approval (R8).
 pub async fn remove(change: &mut Change, name: MemberName, etag: String) -> Result<()> {
     let person = Some(&name.user);
-    let (mut seats, _) = change
+    let (seats, _) = change
         .enter(&name.place, &rules::REMOVE_CLASS_MEMBER, person)
         .await?;
     let member = members::load(change, &name).await?;
     check_etag(&etag, member.revision)?;
     refuse_owner(&member)?;
-    change
-        .repository
-        .delete_member(&name.place, &name.user)
-        .await?;
-    let open = &Waiting::Of(name.place.clone(), name.user.clone());
+    remove_all(change, &name.place, seats, &[member]).await
+}
+
+/// Removes these members of a class, none of whom owns it.
+pub(crate) async fn remove_all(
+    change: &mut Change,
+    class: &Place,
+    mut seats: Seats,
+    members: &[Member],
+) -> Result<()> {
+    let users: Vec<UserId> = members.iter().map(|member| member.user.clone()).collect();
+    change.repository.delete_members_of(class, &users).await?;
+    let open = &Waiting::Of(class.clone(), users);
     closing::close_requests(change, &mut seats, open).await?;
-    change.save_seats(name.place.organization(), &seats).await?;
-    members::removed(change, &member).await
+    change.save_seats(class.organization(), &seats).await?;
+    members::removed(change, class, members).await
 }
 
 /// Returns `LAST_OWNER` if the member is the class's owner.

@@ -106,18 +106,19 @@ async fn leave(
     let Some(mut seats) = change.repository.seats(organization).await? else {
         return Ok(());
     };
-    let waiting = Waiting::OfPersonIn(organization.clone(), replacement.pseudonym.clone());
+    let waiting = Waiting::OfPersonsIn(organization.clone(), vec![replacement.pseudonym.clone()]);
     closing::close_requests(change, &mut seats, &waiting).await?;
     let in_classes = change
         .repository
-        .class_memberships(organization, user)
+        .class_memberships(organization, [user])
         .await?;
     for member in in_classes {
-        end(change, member, replacement).await?;
+        record_end(change, member, replacement);
     }
     if let Some(member) = change.repository.member(&place, user).await? {
         seats = freed(&seats, &member)?;
-        end(change, member, replacement).await?;
+        change.repository.delete_members_of(&place, [user]).await?;
+        record_end(change, member, replacement);
     }
     change.save_seats(organization, &seats).await?;
     change.record(NewEvent::user_erased(organization, replacement, SYSTEM));
@@ -131,15 +132,10 @@ fn freed(seats: &Seats, member: &Member) -> Result<Seats> {
         .map_err(|_| refusals::no_seats(&name.place, seats))
 }
 
-async fn end(change: &mut Change, member: Member, replacement: &Replacement) -> Result<()> {
-    change
-        .repository
-        .delete_member(&member.place, &member.user)
-        .await?;
+fn record_end(change: &mut Change, member: Member, replacement: &Replacement) {
     let ended = Member {
         user: replacement.pseudonym.clone(),
         ..member
     };
     members::record_ended(change, &ended);
-    Ok(())
 }

@@ -131,16 +131,21 @@ pub(crate) async fn change_role(change: &mut Change, member: Member, role: Role)
     Ok(())
 }
 
-/// Stores that staff removed the person, which keeps them out until they are approved (R8), and records the end.
-pub(crate) async fn removed(change: &mut Change, member: &Member) -> Result<()> {
-    if change.caller.user != member.user {
-        let now = change.now;
-        change
-            .repository
-            .record_removal(&member.place, &member.user, now)
-            .await?;
+/// Stores that staff removed these members of a place, which keeps them out until they are approved (R8), and records
+/// the ends.
+pub(crate) async fn removed(change: &mut Change, place: &Place, members: &[Member]) -> Result<()> {
+    let caller = &change.caller.user;
+    let by_staff = members
+        .iter()
+        .map(|member| &member.user)
+        .filter(|user| *user != caller);
+    change
+        .repository
+        .record_removals(place, by_staff, change.now)
+        .await?;
+    for member in members {
+        record_ended(change, member);
     }
-    record_ended(change, member);
     Ok(())
 }
 

@@ -15,6 +15,7 @@ pub mod organization_members;
 pub mod organizations;
 pub mod refusals;
 pub mod rosters;
+pub mod remove_members;
 pub mod rules;
 pub mod write;
 

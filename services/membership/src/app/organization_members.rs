@@ -1,6 +1,9 @@
 //! Members of an organization: each Student among them holds a seat (R7).
 
-use homeroom_api::names::{MemberName, Place};
+use homeroom_api::{
+    ids::UserId,
+    names::{MemberName, Place},
+};
 use homeroom_kit::{Result, rpc::check_etag};
 
 use super::{
@@ -9,7 +12,10 @@ use super::{
     refusals, rules,
 };
 use crate::{
-    domain::member::{Member, Role},
+    domain::{
+        member::{Member, Role},
+        seat::Seats,
+    },
     store::Waiting,
 };
 
@@ -65,7 +71,7 @@ pub async fn update(
     if becomes_student {
         let in_classes = change
             .repository
-            .class_memberships(&organization, &name.user)
+            .class_memberships(&organization, [&name.user])
             .await?;
         for member in in_classes {
             if member.role == Role::CoTeacher {
@@ -91,26 +97,33 @@ pub async fn remove(change: &mut Change, name: MemberName, etag: String) -> Resu
     check_etag(&etag, member.revision)?;
     let repository = &mut change.repository;
     classes::refuse_owner(repository, &name.user, Some(&organization)).await?;
+    remove_all(change, &name.place, seats, &[member]).await
+}
+
+/// Removes these members of an organization, none of whom owns a class.
+pub(crate) async fn remove_all(
+    change: &mut Change,
+    place: &Place,
+    mut seats: Seats,
+    members: &[Member],
+) -> Result<()> {
+    let organization = place.organization();
+    let users: Vec<UserId> = members.iter().map(|member| member.user.clone()).collect();
     let in_classes = change
         .repository
-        .class_memberships(&organization, &name.user)
+        .class_memberships(organization, &users)
         .await?;
     for in_class in &in_classes {
-        change
-            .repository
-            .delete_member(&in_class.place, &name.user)
-            .await?;
         members::record_ended(change, in_class);
     }
-    change
-        .repository
-        .delete_member(&name.place, &name.user)
-        .await?;
-    let mut seats = seats
-        .change(Some(member.role), None)
-        .map_err(|_| refusals::no_seats(&name.place, &seats))?;
-    let open = &Waiting::OfPersonIn(organization.clone(), name.user.clone());
+    change.repository.delete_members_of(place, &users).await?;
+    for member in members {
+        seats = seats
+            .change(Some(member.role), None)
+            .map_err(|_| refusals::no_seats(place, &seats))?;
+    }
+    let open = &Waiting::OfPersonsIn(organization.clone(), users);
     closing::close_requests(change, &mut seats, open).await?;
-    change.save_seats(&organization, &seats).await?;
-    members::removed(change, &member).await
+    change.save_seats(organization, &seats).await?;
+    members::removed(change, place, members).await
 }

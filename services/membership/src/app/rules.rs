@@ -43,6 +43,9 @@ homeroom_kit::rules! {
     GET_CLASS_MEMBER = "MemberService/GetClassMember": ReadRoster + own;
     LIST_CLASS_MEMBERS = "MemberService/ListClassMembers": ReadRoster;
     UPDATE_CLASS_MEMBER = "MemberService/UpdateClassMember": ManageClass;
+    ///
+    /// Administrators, and for a class its owner too.
+    BATCH_REMOVE_MEMBERS = "MemberService/BatchRemoveMembers": ManageClass;
     REMOVE_CLASS_MEMBER = "MemberService/RemoveClassMember": ManageClass + own;
     LIST_MEMBERSHIPS = "MemberService/ListMemberships": + own;
 

@@ -118,6 +118,10 @@ pub struct MemberFilter {
     pub email: Option<String>,
     /// Only those with this external id.
     pub external_id: Option<String>,
+    /// Only those who joined by this invitation, by its resource name (R6).
+    pub invitation: Option<String>,
+    /// Only those who joined at this time or later.
+    pub joined_from: Option<DateTime<Utc>>,
 }
 
 homeroom_kit::named! {

@@ -2,6 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
+/// Maximum number of members that one call removes by their invitation (R14).
+pub const MEMBERS_REMOVED_MAX: usize = 500;
+
 /// When staff last removed a person from a class and from its organization; None if they never did, or if an approval
 /// has lifted the removal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use homeroom_api::{
     common::v1 as common,
     ids::{InvalidId, UserId},
     membership::v1::{self as api, member_service_server::MemberService},
-    names::{ClassName, MemberName, OrganizationName, Place, UserName},
+    names::{ClassName, InvitationName, MemberName, OrganizationName, Place, UserName},
 };
 use homeroom_kit::{
     Result,
@@ -19,6 +19,7 @@ use crate::{
         App, class_members,
         members::{MemberFields, NewMember},
         organization_members,
+        remove_members::{self, JoinedBy, Removed},
     },
     domain::member::{MemberFilter, Particulars, Role},
 };
@@ -47,6 +48,8 @@ homeroom_kit::rpcs! {
         update_class_member: api::UpdateClassMemberRequest => api::Member
             = change(update_class_member, class_members::update);
         remove_class_member: api::RemoveClassMemberRequest => () = act(class_member, class_members::remove);
+        batch_remove_members: api::BatchRemoveMembersRequest => api::BatchRemoveMembersResponse
+            = change(joined_by, remove_members::remove);
         list_memberships: api::ListMembershipsRequest => api::ListMembershipsResponse;
     }
 }
@@ -200,6 +203,42 @@ fn update_class_member(
     Some((name?, (role, member.etag.clone())))
 }
 
+fn joined_by(
+    v: &mut Violations,
+    request: &api::BatchRemoveMembersRequest,
+) -> Option<(Place, JoinedBy)> {
+    let place = v.take("parent", Place::parse(&request.parent));
+    let invitation = v.take("invitation", invitation(&request.invitation));
+    let joined_from = v.timestamp("min_join_time", &request.min_join_time);
+    let (place, invitation) = place.zip(invitation)?;
+    let theirs = invitation.place.organization() == place.organization();
+    v.check(
+        theirs,
+        "invitation",
+        "must be of the organization in `parent`",
+    );
+    let validate_only = request.validate_only;
+    let joined_by = JoinedBy {
+        invitation,
+        joined_from,
+        validate_only,
+    };
+    Some((place, joined_by))
+}
+
+fn invitation(name: &str) -> std::result::Result<InvitationName, &'static str> {
+    InvitationName::parse(name).ok_or("must be the resource name of an invitation")
+}
+
+impl From<Removed> for api::BatchRemoveMembersResponse {
+    fn from(removed: Removed) -> Self {
+        Self {
+            members: removed.members.into_iter().map(Into::into).collect(),
+            more: removed.more,
+        }
+    }
+}
+
 fn organization_filter(text: &str) -> Result<MemberFilter> {
     filter(text, &["ADMIN", "TEACHER", "STUDENT"])
 }
@@ -213,11 +252,19 @@ fn filter(text: &str, roles: &'static [&'static str]) -> Result<MemberFilter> {
         ("role", FieldKind::Enum(roles)),
         ("email", FieldKind::Text),
         ("external_id", FieldKind::Text),
+        ("invitation", FieldKind::Text),
+        ("join_time", FieldKind::Time),
     ];
     let filter = Filter::parse(text, &fields)?;
     Ok(MemberFilter {
         role: filter.equal_name("role", Role::parse)?,
         email: filter.equal_email("email")?,
         external_id: filter.equal_external_id("external_id")?,
+        invitation: filter
+            .equal_as("invitation", |name| {
+                invitation(name).map_err(|wrong| format!("invitation {wrong}"))
+            })?
+            .map(|name| name.to_string()),
+        joined_from: filter.not_before("join_time")?,
     })
 }

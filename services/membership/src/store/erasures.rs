@@ -12,13 +12,12 @@ use homeroom_kit::{
 };
 use serde::Deserialize;
 
-use super::{Repository, Result};
+use super::{Repository, Result, one_of};
 use crate::domain::member::Particulars;
 
 /// Returns the condition for the organizations `$1`.
 fn in_organizations(on: Engine) -> String {
-    let wanted = on.rows("$1", "wanted");
-    format!(" AND organization_id IN (SELECT wanted.value->>'id' FROM {wanted})")
+    " AND ".to_owned() + &one_of(on, "organization_id", "$1")
 }
 
 homeroom_kit::statements! {

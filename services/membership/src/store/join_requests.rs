@@ -14,7 +14,7 @@ use homeroom_kit::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Repository, Result};
+use super::{Repository, Result, one_of};
 use crate::domain::join_request::{Cause, JoinRequest, JoinRequestFilter};
 
 /// The waiting requests that end together.
@@ -24,10 +24,10 @@ pub enum Waiting {
     InClass(ClassName),
     /// All requests of an organization that is deleted, and of its classes.
     InOrganization(OrganizationId),
-    /// One person's request at a class or at an organization itself: they are a member now, or have been removed.
-    Of(Place, UserId),
-    /// One person's requests in an organization they have left, and in all its classes (R7).
-    OfPersonIn(OrganizationId, UserId),
+    /// The requests of these persons at a class or at an organization itself: they have been removed from it.
+    Of(Place, Vec<UserId>),
+    /// The requests of these persons in an organization that they have left, and in all its classes (R7).
+    OfPersonsIn(OrganizationId, Vec<UserId>),
 }
 
 pub(super) const JOIN_REQUESTS: Table = Table {
@@ -96,8 +96,8 @@ homeroom_kit::statements! {
     LIST_USER_STATE = list("AND user_id = $6 AND state = $7 AND (state <> 'PENDING' OR expire_time > $8)");
     CLOSE_CLASS = close("AND class_id = $4");
     CLOSE_ORGANIZATION = close("");
-    CLOSE_USER_AT = close("AND class_id = $4 AND user_id = $5");
-    CLOSE_USER_IN = close("AND user_id = $4");
+    CLOSE_USERS_AT(on) = close(&format!("AND class_id = $4 AND {}", one_of(on, "user_id", "$5")));
+    CLOSE_USERS_IN(on) = close(&format!("AND {}", one_of(on, "user_id", "$4")));
     LAPSED_ORGANIZATIONS(on) = format!(
         "SELECT DISTINCT organization_id FROM \
          (SELECT organization_id FROM join_requests WHERE state = 'PENDING' AND expire_time <= $2 \
@@ -160,12 +160,14 @@ impl Repository {
         let (close, organization, more) = match which {
             Waiting::InClass(name) => (&CLOSE_CLASS, &name.organization, args![&name.class]),
             Waiting::InOrganization(organization) => (&CLOSE_ORGANIZATION, organization, vec![]),
-            Waiting::Of(place, user) => (
-                &CLOSE_USER_AT,
+            Waiting::Of(place, users) => (
+                &CLOSE_USERS_AT,
                 place.organization(),
-                args![class_id(place), user],
+                args![class_id(place), json_ids(users)],
             ),
-            Waiting::OfPersonIn(organization, user) => (&CLOSE_USER_IN, organization, args![user]),
+            Waiting::OfPersonsIn(organization, users) => {
+                (&CLOSE_USERS_IN, organization, args![json_ids(users)])
+            }
         };
         let mut bound = args![now, organization, limit];
         bound.extend(more);

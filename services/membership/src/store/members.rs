@@ -8,17 +8,18 @@ use homeroom_api::{
 };
 use homeroom_kit::{
     args,
+    clock::micros,
     outbox::NOTIFY_MAX,
     store::{
         Table,
         columns::{self, class_id},
-        json_rows,
+        json_ids, json_rows,
     },
 };
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Repository, Result};
+use super::{Repository, Result, one_of};
 use crate::domain::{
     access::{ClassStanding, Standing},
     class::ClassState,
@@ -98,20 +99,28 @@ homeroom_kit::statements! {
         WHERE o.organization_id = $1 AND o.delete_time IS NULL";
     ORGANIZATION_ONE = of_organization() + "m.organization_id = $1 AND m.user_id = $2";
     CLASS_ONE = of_class() + "m.organization_id = $1 AND m.user_id = $2 AND m.class_id = $3";
-    CLASSES_OF_USER = of_class() + "m.organization_id = $1 AND m.user_id = $2 ORDER BY m.class_id";
+    CLASSES_OF_USERS(on) = format!(
+        "{}m.organization_id = $1 AND {} ORDER BY m.user_id, m.class_id",
+        of_class(),
+        one_of(on, "m.user_id", "$2")
+    );
     CLASS_SAVE = "UPDATE class_members SET role = $4, revision = revision + 1 \
         WHERE organization_id = $1 AND user_id = $2 AND class_id = $3";
-    ORGANIZATION_DELETE = "DELETE FROM organization_members WHERE organization_id = $1 AND user_id = $2";
-    CLASS_DELETE = "DELETE FROM class_members WHERE organization_id = $1 AND user_id = $2 AND class_id = $3";
+    ORGANIZATION_DELETE(on) = "DELETE FROM organization_members WHERE organization_id = $1 AND ".to_owned()
+        + &one_of(on, "user_id", "$2");
+    CLASSES_DELETE(on) = "DELETE FROM class_members WHERE organization_id = $1 AND ".to_owned()
+        + &one_of(on, "user_id", "$2");
+    CLASS_DELETE(on) = "DELETE FROM class_members WHERE organization_id = $1 AND class_id = $3 AND ".to_owned()
+        + &one_of(on, "user_id", "$2");
     ORGANIZATION_DELETE_ALL = "DELETE FROM organization_members WHERE organization_id = $1";
     CLASSES_DELETE_ALL = "DELETE FROM class_members WHERE organization_id = $1";
     CLASS_DELETE_ALL = "DELETE FROM class_members WHERE organization_id = $1 AND class_id = $2";
     ORGANIZATION_LIST = of_organization() + "m.organization_id = $1 AND m.user_id > $2 \
          AND ($4 = '' OR m.role = $4) AND ($5 = '' OR m.email = $5) AND ($6 = '' OR m.external_id = $6) \
-         ORDER BY m.user_id LIMIT $3";
-    CLASS_LIST = of_class() + "m.organization_id = $1 AND m.class_id = $7 AND m.user_id > $2 \
+         AND ($7 = '' OR m.invitation = $7) AND m.join_time >= $8 ORDER BY m.user_id LIMIT $3";
+    CLASS_LIST = of_class() + "m.organization_id = $1 AND m.class_id = $9 AND m.user_id > $2 \
          AND ($4 = '' OR m.role = $4) AND ($5 = '' OR p.email = $5) AND ($6 = '' OR p.external_id = $6) \
-         ORDER BY m.user_id LIMIT $3";
+         AND ($7 = '' OR m.invitation = $7) AND m.join_time >= $8 ORDER BY m.user_id LIMIT $3";
     MEMBERSHIPS = format!(
         "{}m.user_id = $1 AND (m.organization_id, '') > ($2, $3) UNION ALL \
          {}m.user_id = $1 AND (m.organization_id, m.class_id) > ($2, $3) \
@@ -200,15 +209,20 @@ impl Repository {
         Ok(())
     }
 
-    /// Deletes one membership. Those of an organization's classes must be deleted first.
-    pub async fn delete_member(&mut self, place: &Place, user: &UserId) -> Result<()> {
-        let mut bound = args![place.organization(), user];
-        bound.extend(place.class().map(Into::into));
-        let delete = match place {
-            Place::Organization(_) => &ORGANIZATION_DELETE,
-            Place::Class(_) => &CLASS_DELETE,
-        };
-        self.0.run(delete, bound).await?;
+    /// Deletes the memberships of these users in the place, and for an organization those in its classes.
+    pub async fn delete_members_of<'users>(
+        &mut self,
+        place: &Place,
+        users: impl IntoIterator<Item = &'users UserId>,
+    ) -> Result<()> {
+        let mut bound = args![place.organization(), json_ids(users)];
+        if let Some(class) = place.class() {
+            bound.push(class.into());
+            self.0.run(&CLASS_DELETE, bound).await?;
+            return Ok(());
+        }
+        self.0.run(&CLASSES_DELETE, bound.clone()).await?;
+        self.0.run(&ORGANIZATION_DELETE, bound).await?;
         Ok(())
     }
 
@@ -228,15 +242,14 @@ impl Repository {
         Ok(())
     }
 
-    /// Returns the user's memberships of the organization's classes, in the order of class ids.
-    pub async fn class_memberships(
+    /// Returns the memberships of these users in the organization's classes, in the order of user ids and class ids.
+    pub async fn class_memberships<'users>(
         &mut self,
         organization: &OrganizationId,
-        user: &UserId,
+        users: impl IntoIterator<Item = &'users UserId>,
     ) -> Result<Vec<Member>> {
-        self.0
-            .all(&CLASSES_OF_USER, args![organization, user])
-            .await
+        let bound = args![organization, json_ids(users)];
+        self.0.all(&CLASSES_OF_USERS, bound).await
     }
 
     /// Lists members of a place in the order of their user ids, after `after`.
@@ -254,6 +267,8 @@ impl Repository {
             filter.role.map(Role::as_str),
             filter.email.as_deref(),
             filter.external_id.as_deref(),
+            filter.invitation.as_deref(),
+            filter.joined_from.map_or(i64::MIN, micros),
         ];
         bound.extend(place.class().map(Into::into));
         let list = match place {

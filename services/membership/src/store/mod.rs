@@ -57,6 +57,12 @@ pub async fn open(
     Store::open(&SCHEMA, url, options, migrate).await
 }
 
+/// Returns the condition that a column is one of the ids in a parameter ([`homeroom_kit::store::json_ids`]).
+fn one_of(on: Engine, column: &str, parameter: &str) -> String {
+    let wanted = on.rows(parameter, "wanted");
+    format!("{column} IN (SELECT wanted.value->>'id' FROM {wanted})")
+}
+
 /// Returns every statement of this service, for the test that prepares each.
 #[must_use]
 pub fn statements(engine: Engine) -> Vec<&'static str> {

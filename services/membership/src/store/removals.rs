@@ -2,26 +2,31 @@
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{ids::UserId, names::Place};
-use homeroom_kit::{args, store::columns::class_id};
+use homeroom_kit::{
+    args,
+    store::{columns::class_id, json_ids},
+};
 
 use super::{Repository, Result};
 
 homeroom_kit::statements! {
-    RECORD = "INSERT INTO removals (organization_id, class_id, user_id, remove_time) \
-        VALUES ($1, $2, $3, $4) \
-        ON CONFLICT (organization_id, class_id, user_id) DO UPDATE SET remove_time = excluded.remove_time";
+    RECORD(on) = format!("INSERT INTO removals (organization_id, class_id, user_id, remove_time) \
+        SELECT $1, $2, input.value->>'id', $4 FROM {} WHERE true \
+        ON CONFLICT (organization_id, class_id, user_id) DO UPDATE SET remove_time = excluded.remove_time",
+        on.rows("$3", "input"));
     FORGET = "DELETE FROM removals WHERE organization_id = $1 AND ($2 = '' OR class_id = $2)";
 }
 
 impl Repository {
-    /// Records that staff removed the user from the place at `time`; a later removal replaces an earlier one.
-    pub async fn record_removal(
+    /// Records that staff removed the users from the place at `time`; a later removal replaces an earlier one.
+    pub async fn record_removals(
         &mut self,
         place: &Place,
-        user: &UserId,
+        users: impl IntoIterator<Item = &UserId>,
         time: DateTime<Utc>,
     ) -> Result<()> {
-        let bound = args![place.organization(), class_id(place), user, time];
+        let users = json_ids(users);
+        let bound = args![place.organization(), class_id(place), users, time];
         self.0.run(&RECORD, bound).await?;
         Ok(())
     }

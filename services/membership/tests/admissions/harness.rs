@@ -318,12 +318,11 @@ impl School {
         let mut repository = self.app.store.write().await.unwrap();
         let seats = repository.lock_organization(organization).await.unwrap();
         let mut seats = seats.unwrap();
-        repository.delete_member(&class(), &id).await.unwrap();
+        repository.delete_members_of(place, [&id]).await.unwrap();
         if place.class().is_none() {
-            repository.delete_member(place, &id).await.unwrap();
             seats = seats.free();
         }
-        let removed = repository.record_removal(place, &id, self.now()).await;
+        let removed = repository.record_removals(place, [&id], self.now()).await;
         removed.unwrap();
         repository.save_seats(organization, &seats).await.unwrap();
         repository.commit("test").await.unwrap();

@@ -73,10 +73,13 @@ async fn a_class_member_shows_what_the_organization_keeps(database: &Database) {
     assert_eq!(found.particulars, renamed.particulars);
     assert_eq!((found.role, found.revision), (Role::Student, 4));
     let hamilton = organization_id("hamilton");
-    let classes = session.class_memberships(&hamilton, &sam);
+    let classes = session.class_memberships(&hamilton, [&sam]);
     assert_eq!(classes.await.unwrap(), [found]);
     for name in [BIO, HAMILTON] {
-        session.delete_member(&place(name), &sam).await.unwrap();
+        session
+            .delete_members_of(&place(name), [&sam])
+            .await
+            .unwrap();
         let gone = session.member(&place(name), &sam).await.unwrap();
         assert_eq!(gone, None);
     }
@@ -188,7 +191,7 @@ async fn r8_a_removal_is_kept_until_it_is_lifted(database: &Database) {
     let later = now() + TimeDelta::microseconds(1);
     let sam = user("sam");
     for (name, at) in [(HAMILTON, now()), (BIO, now()), (BIO, later)] {
-        let recorded = session.record_removal(&place(name), &sam, at).await;
+        let recorded = session.record_removals(&place(name), [&sam], at).await;
         recorded.unwrap();
     }
     let at = |name: &str| (place(name), user("sam"));

@@ -218,6 +218,22 @@ const DEPENDENT: &[Row] = &[
             json!({"name": format!("{place}/members/{person}")}),
         )
     }),
+    ("MemberService.BatchRemoveMembers", 3, |c| {
+        let invitation = c.invitation();
+        let parts: Vec<&str> = invitation.split('/').collect();
+        let depth = if parts.contains(&"classes") && c.dice.chance(60) {
+            4
+        } else {
+            2
+        };
+        (
+            c.staff(),
+            json!({
+                "parent": parts[..depth].join("/"), "invitation": invitation, "min_join_time": c.time_sometimes(30, 24, 0),
+                "validate_only": c.dice.chance(20)
+            }),
+        )
+    }),
     ("MemberService.ListMemberships", 1, |c| {
         let person = c.anyone();
         (
