@@ -9,10 +9,11 @@ use homeroom_api::ids::OrganizationId;
 use homeroom_invitations::domain::public_url::PublicUrl;
 use homeroom_kit::auth::{SUBJECT_BYTES_MAX, Scope, Scopes};
 
-/// The default listen address of membership.
-pub(crate) const MEMBERSHIP_ADDRESS_DEFAULT: &str = "127.0.0.1:50051";
-/// The default listen address of invitations.
-pub(crate) const INVITATIONS_ADDRESS_DEFAULT: &str = "127.0.0.1:50052";
+pub(crate) use crate::connection_arguments::{
+    CallerArguments, INVITATIONS_ADDRESS_DEFAULT, MEMBERSHIP_ADDRESS_DEFAULT, TlsArguments,
+};
+use crate::handout::arguments::{BoardArguments, QrArguments, SlipsArguments};
+
 /// The default base of the URLs handed out; a placeholder for a real name.
 pub(crate) const PUBLIC_URL_DEFAULT: &str = "https://join.example";
 /// The longest validity of a token made on the command line, in days.
@@ -50,6 +51,12 @@ pub(crate) enum Command {
     Code(PlaceArguments),
     /// Lists the redemptions of an organization or class.
     Redemption(PlaceArguments),
+    /// Makes a QR code of a text, such as an invite URL, which is read from standard input.
+    Qr(QrArguments),
+    /// Makes a class token for each student of a roster, and a sheet of slips to print and cut.
+    Slips(SlipsArguments),
+    /// Makes a page with the code of a class, for the board or a projector.
+    Board(BoardArguments),
     /// Prints the completions of a shell.
     Completions {
         /// The shell.
@@ -202,21 +209,6 @@ pub(crate) struct CallArguments {
     pub(crate) caller: CallerArguments,
 }
 
-/// The caller: an access token, and how it reaches the service.
-#[derive(Debug, Args)]
-pub(crate) struct CallerArguments {
-    /// The access token.
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "HOMEROOM_TOKEN",
-        hide_env_values = true
-    )]
-    pub(crate) token: String,
-    #[command(flatten)]
-    pub(crate) tls: TlsArguments,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArguments {
     /// The user id of the person.
@@ -295,28 +287,6 @@ pub(crate) struct PlaceArguments {
     pub(crate) invitations: String,
     #[command(flatten)]
     pub(crate) list: ListArguments,
-}
-
-/// The connection to a service: over TLS if an authority is named, otherwise in plaintext.
-#[derive(Debug, Args)]
-pub(crate) struct TlsArguments {
-    /// Use TLS, and trust servers whose certificate an authority of this PEM file has signed.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca_file: Option<PathBuf>,
-    /// The client certificate, PEM.
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "ca_file",
-        requires = "client_key_file"
-    )]
-    pub(crate) client_cert_file: Option<PathBuf>,
-    /// The private key of the client certificate, PEM.
-    #[arg(long, value_name = "FILE", requires = "client_cert_file")]
-    pub(crate) client_key_file: Option<PathBuf>,
-    /// The name that the server's certificate must contain; by default the host of ADDR.
-    #[arg(long, value_name = "NAME", requires = "ca_file")]
-    pub(crate) server_name: Option<String>,
 }
 
 #[derive(Debug, Args)]

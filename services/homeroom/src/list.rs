@@ -108,7 +108,7 @@ async fn all(
 }
 
 /// Returns the resource name of a place that may be written in short.
-fn resource_name(place: &str) -> String {
+pub(crate) fn resource_name(place: &str) -> String {
     match place.split_once('/') {
         Some(("organizations", _)) => place.to_owned(),
         Some((organization, class)) => format!("organizations/{organization}/classes/{class}"),

@@ -5,12 +5,14 @@ mod audit_command;
 mod backup;
 mod call;
 mod connect;
+mod connection_arguments;
 mod data_folder;
 mod demo;
 mod descriptors;
 mod dynamic;
 mod embedded;
 mod explain;
+mod handout;
 mod keys;
 mod list;
 mod ready;
@@ -56,6 +58,9 @@ async fn program() -> ExitCode {
             )
             .await
         }
+        Command::Qr(arguments) => handout::commands::qr(&arguments),
+        Command::Slips(arguments) => handout::commands::slips(&arguments).await,
+        Command::Board(arguments) => handout::commands::board(&arguments).await,
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "homeroom", &mut std::io::stdout());

@@ -1,0 +1,190 @@
+//! `homeroom qr`, `slips` and `board`: read, call, render, write.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    arguments::{
+        BoardArguments, OutputArguments, QrArguments, QrFormat, STANDARD_INPUT, SheetArguments,
+        SlipsArguments, SlipsFormat,
+    },
+    board::{self, Board},
+    page::escaped,
+    qr::{QR_TEXT_BYTES_MAX, Qr},
+    roster::{self, ROSTER_BYTES_MAX},
+    slips::{self, Sheet},
+    texts,
+};
+use crate::{Failure, call, list::resource_name};
+
+/// Makes a QR code.
+pub(crate) fn qr(arguments: &QrArguments) -> Result<(), Failure> {
+    let text = if arguments.text == STANDARD_INPUT {
+        // One more than a code may have, and the end of the line.
+        read_at_most(io::stdin(), QR_TEXT_BYTES_MAX + 3)?
+    } else {
+        arguments.text.clone().into_bytes()
+    };
+    let code = Qr::of(text.trim_ascii_end())?;
+    let output = &arguments.output;
+    match arguments.format {
+        QrFormat::Svg => write(output, code.svg().as_bytes()),
+        QrFormat::Png => write(output, &code.png()?),
+        QrFormat::Text if output.output.is_none() => {
+            anstream::print!("{}", code.text());
+            Ok(())
+        }
+        QrFormat::Text => {
+            let plain = anstream::adapter::strip_str(&code.text()).to_string();
+            write(output, plain.as_bytes())
+        }
+    }
+}
+
+/// Makes a class token for each student of a roster, and their slips.
+pub(crate) async fn slips(arguments: &SlipsArguments) -> Result<(), Failure> {
+    let sheet = &arguments.sheet;
+    let students = roster::parse(&roster_of(&arguments.roster)?)?;
+    let class = resource_name(&arguments.class);
+    let [school, class_display_name] = names(sheet, &class).await?;
+    let request = slips::request(&class, &students);
+    let answer = invitations(sheet, "TokenService/BatchCreateTokens", &request).await?;
+    let (made, without) = slips::slips_of(&students, &answer);
+    if !made.is_empty() {
+        let file = match arguments.format {
+            SlipsFormat::Csv => slips::csv(&made)?,
+            SlipsFormat::Html => {
+                let common = Sheet {
+                    school: &school,
+                    class: &class_display_name,
+                    site: sheet.site.as_deref(),
+                    paper: sheet.paper,
+                };
+                slips::html(&common, &made)?.into_bytes()
+            }
+        };
+        write(&sheet.output, &file)?;
+    }
+    if without.is_empty() {
+        return Ok(());
+    }
+    let (count, all) = (without.len(), students.len());
+    let lines = without.join("\n  ");
+    Err(format!(
+        "{count} of {all} students have no slip; give a roster with them alone, corrected\n  {lines}"
+    )
+    .into())
+}
+
+/// Makes a page for the board.
+pub(crate) async fn board(arguments: &BoardArguments) -> Result<(), Failure> {
+    let sheet = &arguments.sheet;
+    let place = resource_name(&arguments.place);
+    let [school, class] = names(sheet, &place).await?;
+    let read = async |method: &str, name: String| -> Result<Value, Failure> {
+        invitations(sheet, method, &json!({"name": name})).await
+    };
+    let (code, scanned, steps): (_, _, fn(&str) -> [String; 3]) =
+        if let Some(id) = &arguments.enrollment_code {
+            let name = format!("{place}/enrollmentCodes/{id}");
+            let found = read("EnrollmentCodeService/GetEnrollmentCode", name).await?;
+            let code = text(&found, "fullCode");
+            (code.clone(), code, texts::enrollment_code_steps)
+        } else if arguments.join_url {
+            let found = read("JoinUrlService/GetJoinUrl", format!("{place}/joinUrl")).await?;
+            let url = text(&found, "url");
+            (url.clone(), url, |_| texts::join_url_steps())
+        } else {
+            let found = read(
+                "ClassCodeService/GetClassCode",
+                format!("{place}/classCode"),
+            )
+            .await?;
+            (
+                text(&found, "code"),
+                text(&found, "joinLink"),
+                texts::class_code_steps,
+            )
+        };
+    let site = sheet.site.as_deref().or_else(|| texts::site_of(&scanned));
+    let steps = steps(&escaped(site.unwrap_or(texts::SITE_UNKNOWN)));
+    let page = board::html(&Board {
+        school: &school,
+        class: &class,
+        code: &code,
+        scanned: &scanned,
+        steps,
+        paper: sheet.paper,
+    })?;
+    write(&sheet.output, page.as_bytes())
+}
+
+/// Returns the names of an organization and of its class, as people see them; without a class the second is empty.
+async fn names(sheet: &SheetArguments, place: &str) -> Result<[String; 2], Failure> {
+    let read = async |method: &str, name: &str| -> Result<String, Failure> {
+        let request = json!({"name": name});
+        let user = sheet.user.as_deref();
+        let found = call::answer(&sheet.membership, method, &request, user, &sheet.caller).await?;
+        Ok(text(&found, "displayName"))
+    };
+    let (organization, class) = match place.split_once("/classes/") {
+        Some((organization, _)) => (organization, read("ClassService/GetClass", place).await?),
+        None => (place, String::new()),
+    };
+    let school = read("OrganizationService/GetOrganization", organization).await?;
+    Ok([school, class])
+}
+
+/// Returns the answer of a method of invitations.
+async fn invitations(
+    sheet: &SheetArguments,
+    method: &str,
+    request: &Value,
+) -> Result<Value, Failure> {
+    let user = sheet.user.as_deref();
+    call::answer(&sheet.invitations, method, request, user, &sheet.caller).await
+}
+
+/// Returns the text in a field.
+fn text(value: &Value, field: &str) -> String {
+    value[field].as_str().unwrap_or_default().to_owned()
+}
+
+/// Reads the roster of a file, or of standard input.
+fn roster_of(path: &Path) -> Result<Vec<u8>, Failure> {
+    let most = ROSTER_BYTES_MAX + 1;
+    if path == Path::new(STANDARD_INPUT) {
+        return read_at_most(io::stdin(), most);
+    }
+    let cannot = |error: &dyn std::error::Error| {
+        Failure::from(format!("{} cannot be read: {error}", path.display()))
+    };
+    let file = File::open(path).map_err(|error| cannot(&error))?;
+    read_at_most(file, most).map_err(|error| cannot(error.as_ref()))
+}
+
+fn read_at_most(from: impl Read, most: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    from.take(u64::try_from(most)?).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes a result to its file, which others may not read because it may contain credentials, or to standard output.
+fn write(to: &OutputArguments, bytes: &[u8]) -> Result<(), Failure> {
+    let Some(path) = &to.output else {
+        io::stdout().write_all(bytes)?;
+        return Ok(io::stdout().flush()?);
+    };
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes));
+    written.map_err(|error| format!("{} cannot be written: {error}", path.display()).into())
+}
