@@ -44,7 +44,7 @@ pub(crate) async fn answer(
 
 /// Returns a refusal with all its details: code and reason, the message, the error in each field, what must be mended
 /// first, the metadata, when to retry, and what the operator needs to find it in the log.
-fn refused(address: &str, status: &Status) -> String {
+pub(crate) fn refused(address: &str, status: &Status) -> String {
     let mut text = code_name(status.code()).to_owned();
     let reason = dynamic::reason_of(status);
     if !reason.is_empty() {

@@ -117,7 +117,7 @@ pub(crate) fn resource_name(place: &str) -> String {
 }
 
 /// Returns the lines of a table with a row for each item.
-fn table(columns: &[&str], items: &[Value]) -> Vec<String> {
+pub(crate) fn table(columns: &[&str], items: &[Value]) -> Vec<String> {
     let rows: Vec<Vec<String>> = items
         .iter()
         .map(|item| columns.iter().map(|column| shown(&item[column])).collect())

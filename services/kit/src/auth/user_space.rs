@@ -43,7 +43,7 @@ pub struct UserSpace {
 
 impl UserSpace {
     /// Returns the user ids of an issuer beside others. No two have the same name space.
-    pub(super) fn new<'other>(
+    pub fn new<'other>(
         own: Option<&Namespace>,
         others: impl Iterator<Item = &'other Namespace>,
     ) -> Self {
@@ -56,7 +56,8 @@ impl UserSpace {
     /// Returns the user id of a token's subject: its name space, and the subject with each `/` as `%2F` and each space
     /// as `%20`. A `%` that would read as one of these codes or as its own becomes `%25`, so no two subjects have one
     /// user id. Other characters stay as they are.
-    pub(super) fn user_of(&self, subject: &str) -> String {
+    #[must_use]
+    pub fn user_of(&self, subject: &str) -> String {
         let mut user = self.own.clone();
         for (place, character) in subject.char_indices() {
             let rest = subject.get(place + 1..).unwrap_or_default();
