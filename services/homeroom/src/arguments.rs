@@ -12,7 +12,11 @@ use homeroom_kit::auth::{SUBJECT_BYTES_MAX, Scope, Scopes};
 pub(crate) use crate::connection_arguments::{
     CallerArguments, INVITATIONS_ADDRESS_DEFAULT, MEMBERSHIP_ADDRESS_DEFAULT, TlsArguments,
 };
-use crate::handout::arguments::{BoardArguments, QrArguments, SlipsArguments};
+use crate::{
+    export::ExportArguments,
+    handout::arguments::{BoardArguments, QrArguments, SlipsArguments},
+    import::ImportArguments,
+};
 
 /// The default base of the URLs handed out; a placeholder for a real name.
 pub(crate) const PUBLIC_URL_DEFAULT: &str = "https://join.example";
@@ -57,6 +61,12 @@ pub(crate) enum Command {
     Slips(SlipsArguments),
     /// Makes a page with the code of a class, for the board or a projector.
     Board(BoardArguments),
+    /// Brings a roster of another system into an organization: `OneRoster` 1.1 or 1.2, Canvas SIS, or a CSV file with a
+    /// header. Without --commit it only says what would be done. The exit status is 0 if every row is in or can be, 3 if
+    /// rows were left out, and 1 if the import could not be carried out.
+    Import(ImportArguments),
+    /// Writes the roster of an organization or class for another system: `OneRoster` 1.2, or LTI Names and Roles.
+    Export(ExportArguments),
     /// Prints the completions of a shell.
     Completions {
         /// The shell.

@@ -1,4 +1,4 @@
-//! The command-line tool: a demonstration, both services in one process, tokens and keys.
+//! The command-line tool: a demonstration, both services in one process, tokens and keys, rosters.
 
 mod arguments;
 mod audit_command;
@@ -12,10 +12,14 @@ mod descriptors;
 mod dynamic;
 mod embedded;
 mod explain;
+mod export;
 mod handout;
+mod import;
 mod keys;
 mod list;
 mod ready;
+mod remote;
+mod roster;
 mod serve;
 mod token;
 
@@ -61,6 +65,8 @@ async fn program() -> ExitCode {
         Command::Qr(arguments) => handout::commands::qr(&arguments),
         Command::Slips(arguments) => handout::commands::slips(&arguments).await,
         Command::Board(arguments) => handout::commands::board(&arguments).await,
+        Command::Import(arguments) => return import::run(&arguments).await,
+        Command::Export(arguments) => export::run(&arguments).await,
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "homeroom", &mut std::io::stdout());

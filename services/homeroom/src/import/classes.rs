@@ -1,0 +1,265 @@
+//! The classes of an import: which exist, and how the others are created.
+
+use std::collections::HashMap;
+
+use homeroom_api::{
+    common::v1::Role as ApiRole,
+    membership::v1::{AddOrganizationMemberRequest, Class, CreateClassRequest, Member},
+};
+use tonic::{Code, Status};
+
+use crate::{
+    Failure,
+    dynamic::reason_of,
+    remote::{Remote, patiently, request_id},
+    roster::{self, Left, Person, Role, Roster, What},
+};
+
+/// The longest display name of a class, in characters.
+const CLASS_NAME_CHARS_MAX: usize = 200;
+
+/// What Homeroom knows of a class of the files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The resource name of the class.
+    Known(String),
+    /// The organization has no such class.
+    Missing,
+    /// Several classes of the organization have this external id.
+    Several,
+    /// The class could not be created.
+    Refused,
+}
+
+/// Returns what the organization's classes make of each class of the files: one that names its id is found by that, and
+/// otherwise by its external id.
+pub(super) fn resolve(of_files: &[roster::Class], known: &[Class]) -> Vec<Place> {
+    let mut by_id = HashMap::new();
+    let mut by_external_id: HashMap<&str, Vec<&str>> = HashMap::new();
+    for class in known {
+        let id = class.name.rsplit('/').next().unwrap_or_default();
+        by_id.insert(id, class.name.as_str());
+        if !class.external_id.is_empty() {
+            let names = by_external_id.entry(&class.external_id).or_default();
+            names.push(&class.name);
+        }
+    }
+    let resolve = |class: &roster::Class| {
+        let by_id = class.id.as_deref().and_then(|id| by_id.get(id));
+        let external = by_external_id.get(&*class.external_id);
+        match (by_id, external.map(Vec::as_slice)) {
+            (Some(name), _) | (None, Some([name])) => Place::Known((*name).to_owned()),
+            (None, Some(_)) => Place::Several,
+            (None, None) => Place::Missing,
+        }
+    };
+    of_files.iter().map(resolve).collect()
+}
+
+/// Returns for each class of the files the number of its people, and the owner if the import creates it: the first of
+/// the strongest teachers.
+pub(super) fn enrolled(roster: &Roster) -> Vec<(u64, Option<u32>)> {
+    let mut of_classes = vec![(0, None::<(Role, u32)>); roster.classes.len()];
+    for row in &roster.rows {
+        let class = row
+            .class
+            .and_then(|class| of_classes.get_mut(class as usize));
+        if let (Some((count, owner)), What::Enroll(role)) = (class, row.what) {
+            *count += 1;
+            if role >= Role::Teacher && owner.is_none_or(|(strongest, _)| role > strongest) {
+                *owner = Some((role, row.person));
+            }
+        }
+    }
+    let owner_alone =
+        |(count, owner): (u64, Option<(Role, u32)>)| (count, owner.map(|(_, person)| person));
+    of_classes.into_iter().map(owner_alone).collect()
+}
+
+/// Creates the missing classes that have people, and returns their number. A class that is refused is a problem of its
+/// rows.
+pub(super) async fn create(
+    remote: &Remote,
+    organization: &str,
+    roster: &mut Roster,
+    places: &mut [Place],
+) -> Result<u64, Failure> {
+    let enrolled = enrolled(roster);
+    let mut created = 0;
+    for (index, place) in places.iter_mut().enumerate() {
+        let Some((class, (people @ 1.., owner))) =
+            roster.classes.get(index).zip(enrolled.get(index).copied())
+        else {
+            continue;
+        };
+        if *place != Place::Missing {
+            continue;
+        }
+        let owner = owner.and_then(|owner| roster.people.get(owner as usize));
+        match create_one(remote, organization, class, owner).await {
+            Ok(made) => {
+                created += 1;
+                *place = Place::Known(made.name);
+            }
+            Err(status) if is_of_the_class(&status) => {
+                *place = Place::Refused;
+                let row = roster
+                    .rows
+                    .iter()
+                    .find(|row| row.class.is_some_and(|of| of as usize == index));
+                let what = format!(
+                    "the class {} cannot be created: {} {}",
+                    class.external_id,
+                    reason_of(&status),
+                    status.message(),
+                );
+                let problem = row.map(|row| roster.problem(row.at, what, "create it by hand"));
+                if let Some(problem) = problem {
+                    roster.findings.leave_out(Left::NoClass, problem);
+                }
+                for _ in 1..people {
+                    roster.findings.count(Left::NoClass);
+                }
+            }
+            Err(status) => return Err(remote.refused(&status)),
+        }
+    }
+    Ok(created)
+}
+
+/// Returns true if other classes may succeed.
+fn is_of_the_class(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::InvalidArgument | Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition
+    )
+}
+
+async fn create_one(
+    remote: &Remote,
+    organization: &str,
+    class: &roster::Class,
+    owner: Option<&Person>,
+) -> Result<Class, Status> {
+    if let Some(owner) = owner {
+        let request = AddOrganizationMemberRequest {
+            parent: organization.to_owned(),
+            member: Some(Member {
+                user: owner.user.to_string(),
+                display_name: owner.display_name.to_string(),
+                email: owner.email.to_string(),
+                external_id: owner.external_id.to_string(),
+                role: ApiRole::Teacher.into(),
+                ..Member::default()
+            }),
+            request_id: request_id(),
+        };
+        let mut client = remote.member_service();
+        let add = async || client.add_organization_member(request.clone()).await;
+        match patiently(add).await {
+            Err(status) if status.code() != Code::AlreadyExists => return Err(status),
+            _ => {}
+        }
+    }
+    let title = if class.title.is_empty() {
+        &class.external_id
+    } else {
+        &class.title
+    };
+    let request = CreateClassRequest {
+        parent: organization.to_owned(),
+        class_id: String::new(),
+        class: Some(Class {
+            display_name: title.chars().take(CLASS_NAME_CHARS_MAX).collect(),
+            owner: owner
+                .map(|owner| owner.user.to_string())
+                .unwrap_or_default(),
+            external_id: class.external_id.to_string(),
+            ..Class::default()
+        }),
+        request_id: request_id(),
+    };
+    patiently(async || remote.class_service().create_class(request.clone()).await).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roster::{
+        At,
+        Role::{Assistant, Owner, Student, Teacher},
+        Row,
+    };
+
+    fn known(id: &str, external_id: &str) -> Class {
+        Class {
+            name: format!("organizations/hamilton/classes/{id}"),
+            external_id: external_id.to_owned(),
+            ..Class::default()
+        }
+    }
+
+    fn of_files(id: Option<&str>, external_id: &str) -> roster::Class {
+        roster::Class {
+            id: id.map(Into::into),
+            external_id: external_id.into(),
+            title: Box::default(),
+        }
+    }
+
+    #[test]
+    fn a_class_is_found_by_its_id_or_else_by_its_external_id() {
+        let known = [
+            known("biology", "B 1"),
+            known("chemistry", ""),
+            known("art", "x"),
+            known("music", "x"),
+        ];
+        let files = [
+            of_files(None, "B 1"),
+            // Only what may name a class's id does.
+            of_files(None, "chemistry"),
+            of_files(Some("chemistry"), "chemistry"),
+            of_files(Some("elsewhere"), "B 1"),
+            of_files(None, "x"),
+            // Ids are compared byte for byte.
+            of_files(None, "b 1"),
+            of_files(Some(""), ""),
+        ];
+        let name = |class: &Class| Place::Known(class.name.clone());
+        let expected = [
+            name(&known[0]),
+            Place::Missing,
+            name(&known[1]),
+            name(&known[0]),
+            Place::Several,
+            Place::Missing,
+            Place::Missing,
+        ];
+        assert_eq!(resolve(&files, &known), expected);
+    }
+
+    #[test]
+    fn the_owner_of_a_new_class_is_its_primary_teacher_or_else_the_first_one() {
+        let owner_of = |roles: &[Role]| {
+            let mut roster = Roster::new("CSV", true);
+            roster.classes.push(of_files(None, "c"));
+            for (person, role) in (0..).zip(roles) {
+                roster.rows.push(Row {
+                    at: At {
+                        file: 0,
+                        line: person + 2,
+                    },
+                    class: Some(0),
+                    person,
+                    what: What::Enroll(*role),
+                });
+            }
+            enrolled(&roster)[0]
+        };
+        assert_eq!(owner_of(&[Student, Teacher, Owner, Owner]), (4, Some(2)));
+        assert_eq!(owner_of(&[Assistant, Teacher, Teacher]), (3, Some(1)));
+        assert_eq!(owner_of(&[Student, Assistant]), (2, None));
+        assert_eq!(owner_of(&[]), (0, None));
+    }
+}
