@@ -6,49 +6,25 @@
     reason = "a test that cannot go on stops where it stands"
 )]
 
+mod served;
+
 use std::{
-    fs::{self, File, Permissions},
-    io::{BufRead as _, BufReader, Write as _},
+    fs::{self, Permissions},
+    io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use served::{Served, TEACHER, folder, homeroom, printed, serve, succeeds, text, token};
 
 /// The longest time that a test waits for an expected condition.
 const EVENTUALLY: Duration = Duration::from_mins(1);
 /// The prefix that takes root's file access rights away from the program it starts.
 const WITHOUT_CAPABILITIES: [&str; 3] = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
-
-/// The arguments that make the teacher's token.
-const TEACHER: [&str; 2] = ["--user", "teacher"];
-
-fn homeroom(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
-    command.args(arguments);
-    command
-}
-
-/// Returns what a command that ends prints, to both streams.
-fn printed(output: &Output) -> String {
-    let printed = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    String::from_utf8(printed).unwrap()
-}
-
-/// Returns what a command that must succeed prints.
-fn succeeds(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", printed(&output));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 /// Waits until `found` returns a value.
 fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
@@ -79,123 +55,6 @@ fn ends(mut command: Command) -> Output {
         thread::sleep(Duration::from_millis(50));
     }
     child.wait_with_output().unwrap()
-}
-
-/// A data folder, and `homeroom serve` on it until it is dropped.
-struct Served {
-    child: Child,
-    membership: String,
-    invitations: String,
-    data: PathBuf,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// Returns the command that serves a folder.
-fn serve(data: &Path) -> Command {
-    let data = text(data);
-    let any = "127.0.0.1:0";
-    let mut serve = homeroom(&["serve", "--data", data]);
-    serve.args(["--membership", any, "--invitations", any]);
-    serve
-}
-
-impl Served {
-    fn start(data: &Path) -> Self {
-        fs::create_dir_all(data).unwrap();
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(data.join("log"));
-        let mut serve = serve(data);
-        serve.stdout(Stdio::piped()).stderr(log.unwrap());
-        let mut child = serve.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut address = |of: &str| {
-            let line = lines.next();
-            let line = line
-                .unwrap_or_else(|| panic!("it has not started"))
-                .unwrap();
-            let (name, address) = line.split_once("http://").unwrap();
-            assert_eq!(name.trim(), of);
-            address.to_owned()
-        };
-        Self {
-            membership: address("membership"),
-            invitations: address("invitations"),
-            child,
-            data: data.to_owned(),
-        }
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.data.join("log")).unwrap()
-    }
-
-    fn token(&self, arguments: &[&str]) -> String {
-        token(&self.data, arguments)
-    }
-
-    /// Returns the answer of the method's service; the error is the text of a refusal.
-    fn call(&self, method: &str, request: &Value, arguments: &[&str]) -> Result<Value, String> {
-        let of_invitations = ["ClassCodeService", "RedemptionService"];
-        let service = method.split('/').next().unwrap();
-        // Both forms of an address are taken.
-        let address = if of_invitations.contains(&service) {
-            self.invitations.clone()
-        } else {
-            format!("http://{}", self.membership)
-        };
-        let request = request.to_string();
-        let mut command = homeroom(&["call", &address, method, &request]);
-        let output = command.args(arguments).output().unwrap();
-        if output.status.success() {
-            return Ok(serde_json::from_slice(&output.stdout).unwrap());
-        }
-        Err(printed(&output))
-    }
-
-    /// Returns the answer to the holder of a token that these arguments make.
-    fn ask(&self, method: &str, request: &Value, holder: &[&str]) -> Result<Value, String> {
-        let token = self.token(holder);
-        self.call(method, request, &["--token", &token])
-    }
-
-    /// Creates the school `hamilton` with the administrator `admin`, the teacher `teacher` and the class `biology`, and
-    /// returns the class's code.
-    fn school(&self) -> String {
-        let platform = ["--user", "platform", "--scope", "homeroom.platform"];
-        let organization = json!({
-            "organizationId": "hamilton", "organization": {"displayName": "Hamilton"}, "admin": "teacher"
-        });
-        let class = json!({
-            "parent": "organizations/hamilton", "classId": "biology", "class": {"displayName": "Biology"}
-        });
-        let code = json!({"name": "organizations/hamilton/classes/biology/classCode"});
-        let create = "OrganizationService/CreateOrganization";
-        self.ask(create, &organization, &platform).unwrap();
-        self.ask("ClassService/CreateClass", &class, &TEACHER)
-            .unwrap();
-        let code = self.ask("ClassCodeService/GetClassCode", &code, &TEACHER);
-        code.unwrap()["code"].as_str().unwrap().to_owned()
-    }
-}
-
-fn token(data: &Path, arguments: &[&str]) -> String {
-    let mut command = homeroom(&["token", "--data", text(data)]);
-    command.args(arguments);
-    succeeds(command)
-}
-
-fn folder() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    (folder, data)
 }
 
 #[test]
@@ -277,7 +136,7 @@ fn a_changed_jwks_file_is_read_by_both_services_while_they_serve() {
         calls.each_ref().map(answered)
     };
     assert_eq!(answers(), [false, false]);
-    let log = served.log();
+    let log = fs::read_to_string(served.data.join("log")).unwrap();
     assert!(log.contains("an access token was refused"), "{log}");
     assert!(log.contains("no key of its issuer has its `kid`"), "{log}");
     assert!(theirs.split('.').all(|part| !log.contains(part)), "{log}");

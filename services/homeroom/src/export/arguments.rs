@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::caller_arguments::CallerArguments;
+use crate::connection_arguments::CallerArguments;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArguments {

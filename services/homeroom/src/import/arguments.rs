@@ -6,7 +6,7 @@ use clap::Args;
 use homeroom_kit::auth::Namespace;
 
 use crate::{
-    caller_arguments::CallerArguments,
+    connection_arguments::CallerArguments,
     roster::{Reading, Role},
 };
 
