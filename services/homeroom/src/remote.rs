@@ -22,7 +22,7 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
-use crate::{Failure, call, connection_arguments::CallerArguments, connect::connect};
+use crate::{Failure, call, connect::connect, connection_arguments::CallerArguments};
 
 /// The time after which a call is abandoned, and made again.
 const CALL_MAX: Duration = Duration::from_mins(1);

@@ -14,8 +14,8 @@ pub(crate) mod new_events;
 pub mod organization_members;
 pub mod organizations;
 pub mod refusals;
-pub mod rosters;
 pub mod remove_members;
+pub mod rosters;
 pub mod rules;
 pub mod write;
 
