@@ -342,3 +342,7 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "roster_tests.rs"]
+mod tests;

@@ -14,6 +14,7 @@ mod join_requests;
 mod members;
 mod organizations;
 mod outbox;
+mod rosters;
 mod samples;
 mod servers;
 mod statements;
