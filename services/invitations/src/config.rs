@@ -15,7 +15,7 @@ use homeroom_kit::{
 };
 
 use crate::{
-    app::workers::Pauses,
+    app::{retention::Retention, workers::Pauses},
     domain::public_url::PublicUrl,
     limiter::{Budgets, REDIS_CALL_MAX_MILLIS, redis::Redis},
     membership::MembershipClient,
@@ -33,7 +33,10 @@ PUBLIC_URL the base of every URL handed out, as https://join.school.example
 SIGNING_KEY_FILE this service's own Ed25519 key, PKCS#8 PEM, for its calls of membership
 TRUSTED_PROXIES addresses and networks of proxies whose x-forwarded-for is believed, as 10.0.0.7,fd00:1::/64
 CALLS_PER_MINUTE_MAX attempts of one calling service a minute; unset: no limit
-LIMITER_BUDGETS the limiter's budgets, as user_daily=20,address_hourly=30";
+LIMITER_BUDGETS the limiter's budgets, as user_daily=20,address_hourly=30
+RETENTION_REFUSED_ATTEMPTS_DAYS days for which refused attempts are kept, 1 to 3650; 90 if unset
+RETENTION_AUDIT_ENTRIES_DAYS days for which audit entries are kept, 30 to 3650; 400 if unset
+RETENTION_REDEMPTIONS_DAYS days for which redemptions keep names and addresses, 100 to 3650; unset: for ever";
 
 /// The address that the service listens on by default.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_052);
@@ -65,6 +68,9 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// The limiter's budgets. `LIMITER_BUDGETS`, `CALLS_PER_MINUTE_MAX`
     pub budgets: Budgets,
+    /// How long logs and particulars are kept. `RETENTION_REFUSED_ATTEMPTS_DAYS`, `RETENTION_AUDIT_ENTRIES_DAYS`,
+    /// `RETENTION_REDEMPTIONS_DAYS`
+    pub retention: Retention,
     /// The pauses of the workers.
     pub pauses: Pauses,
     /// The maximum time of one call of Redis before the limiter goes on without it.
@@ -87,6 +93,7 @@ impl Config {
         let signer = reader.required("SIGNING_KEY_FILE", Signer::read_named);
         let trusted_proxies = TrustedProxies::read(&mut reader);
         let budgets = Budgets::read(&mut reader);
+        let retention = Retention::read(&mut reader);
         let required = service.zip(membership_url).zip(public_url).zip(signer);
         let (((service, membership_url), public_url), signer) = reader.finish_with(required)?;
         Ok(Self {
@@ -95,6 +102,7 @@ impl Config {
             public_url,
             trusted_proxies,
             budgets,
+            retention,
             ..Self::local(service, membership_url, Arc::new(signer))
         })
     }
@@ -117,6 +125,7 @@ impl Config {
             signer,
             trusted_proxies: TrustedProxies::default(),
             budgets: Budgets::default(),
+            retention: Retention::default(),
             pauses: Pauses::default(),
             redis_call_max: Duration::from_millis(REDIS_CALL_MAX_MILLIS),
             limiter_follows_clock: false,
@@ -157,6 +166,10 @@ mod tests {
             ("CONNECTIONS_MAX", "15"),
             ("LIMITER_BUDGETS", "user_burst=0"),
             ("METRICS_LISTEN_ADDRESS", "0.0.0.0:1"),
+            ("RETENTION_EVENTS_DAYS", "29"),
+            ("RETENTION_REFUSED_ATTEMPTS_DAYS", "0"),
+            ("RETENTION_AUDIT_ENTRIES_DAYS", "29"),
+            ("RETENTION_REDEMPTIONS_DAYS", "99"),
         ];
         let errors = Config::read(Reader::new(&source)).unwrap_err().0;
         let missing = [
@@ -217,8 +230,18 @@ mod tests {
             ("TOKEN_AUDIENCE", "homeroom"),
             ("KEYS_FILE", keys.as_str()),
             ("SIGNING_KEY_FILE", signing_key.as_str()),
+            ("RETENTION_EVENTS_DAYS", "30"),
+            ("RETENTION_REFUSED_ATTEMPTS_DAYS", "1"),
+            ("RETENTION_REDEMPTIONS_DAYS", "3650"),
         ];
         let config = Config::read(Reader::new(&source)).unwrap();
+        let retention = Retention {
+            refused_attempts_days: 1,
+            audit_entries_days: 400,
+            redemptions_days: Some(3_650),
+        };
+        assert_eq!(config.retention, retention);
+        assert_eq!(config.service.retention_events_days, Some(30));
         let service = config.service;
         assert_eq!(service.listen, DEFAULT_LISTEN);
         assert!(service.reflection && !service.insecure_plaintext && !service.migrate_at_start);

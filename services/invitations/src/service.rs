@@ -111,7 +111,10 @@ pub async fn start(
         writes,
     });
     let services = grpc::services(&app, &shutdown).await;
-    let workers = workers::start(&app, config.pauses, &shutdown);
+    let pauses = config.pauses;
+    let events_days = settings.retention_events_days;
+    let mut workers = workers::start(&app, pauses, &shutdown);
+    workers::retain(&mut workers, pauses.prune, config.retention, events_days);
     let started = service::start(SERVICE, settings, options, services, workers, shutdown);
     Ok(started.await?)
 }

@@ -20,6 +20,7 @@ pub mod paging;
 pub mod person;
 pub mod random;
 pub mod request_ids;
+pub mod retention;
 pub mod rpc;
 pub mod secret;
 pub mod server;
@@ -45,6 +46,10 @@ pub use status::{Error, Result};
 
 /// Returns every statement on the tables that both services have, for the test that prepares each.
 pub fn statements() -> impl Iterator<Item = &'static &'static store::Statement> {
-    let all = [outbox::STATEMENTS, request_ids::STATEMENTS];
+    let all = [
+        outbox::STATEMENTS,
+        outbox::PRUNING_STATEMENTS,
+        request_ids::STATEMENTS,
+    ];
     all.into_iter().flatten()
 }

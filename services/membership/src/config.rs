@@ -47,6 +47,7 @@ mod tests {
             ("REFLECTION", "perhaps"),
             ("CONNECTIONS_MAX", "15"),
             ("METRICS_LISTEN_ADDRESS", "0.0.0.0:9464"),
+            ("RETENTION_EVENTS_DAYS", "29"),
         ];
         let ConfigErrors(errors) = read_config(Reader::new(&source)).unwrap_err();
         let named: Vec<&str> = errors
@@ -61,6 +62,7 @@ mod tests {
             "KEYS_FILE",
             "REFLECTION",
             "CONNECTIONS_MAX",
+            "RETENTION_EVENTS_DAYS",
             "METRICS_LISTEN_ADDRESS",
             "LISTEN_ADDRESS",
         ];
@@ -93,10 +95,12 @@ mod tests {
             ("TOKEN_ISSUER", "https://platform.example"),
             ("TOKEN_AUDIENCE", "homeroom"),
             ("CONNECTIONS_MAX", "16"),
+            ("RETENTION_EVENTS_DAYS", "3650"),
         ];
         let config = read_config(Reader::new(&source)).unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
         assert_eq!(config.connections_max, 16);
+        assert_eq!(config.retention_events_days, Some(3_650));
         assert!(config.reflection && !config.migrate_at_start && !config.insecure_plaintext);
     }
 }

@@ -7,13 +7,14 @@ use homeroom_kit::{
     database::{OpenError, Options, Url},
     metrics::gauged,
     request_ids::forgotten_before,
+    retention::kept_since,
     service::{self, Dependencies, Settings, StartError, Workers},
     shutdown::Shutdown,
 };
 
 use crate::{SERVICE, app::App, grpc, store};
 
-/// The interval between searches for request ids that may be forgotten.
+/// The interval between searches for request ids that may be forgotten, and for events past their retention.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 /// Maximum number of request ids that one transaction forgets.
 const PRUNE_BATCH: u32 = 1_000;
@@ -57,15 +58,20 @@ pub async fn start(
     let app = App::new(store, dependencies.clock, dependencies.random, keys);
     let app = Arc::new(app);
     let services = grpc::services(&app, &shutdown).await;
-    let workers = workers(&app, &shutdown);
+    let workers = workers(&app, settings.retention_events_days, &shutdown);
     service::start(SERVICE, &settings, options, services, workers, shutdown).await
 }
 
-fn workers(app: &Arc<App>, shutdown: &Shutdown) -> Workers<App> {
+fn workers(app: &Arc<App>, events_days: Option<u32>, shutdown: &Shutdown) -> Workers<App> {
     let mut workers = Workers::new(app, &app.store, &app.writes, &app.random, shutdown);
     workers.spawn("prune", PRUNE_INTERVAL, |app| async move {
         Ok(app.prune_request_ids_once().await? >= u64::from(PRUNE_BATCH))
     });
+    if let Some(days) = events_days {
+        workers.spawn("events", PRUNE_INTERVAL, move |app| async move {
+            app.prune_events_once(days).await
+        });
+    }
     workers.spawn("expiry", EXPIRY_INTERVAL, |app| async move {
         app.expire_join_requests().await.map(|_| false)
     });
@@ -85,6 +91,12 @@ impl App {
         metrics::gauge!(SEATS, "state" => "licensed").set(gauged(seats.limit));
         metrics::gauge!(JOIN_REQUESTS_WAITING).set(gauged(seats.waiting));
         Ok(())
+    }
+
+    /// Deletes events past their retention (F9), in limited numbers. Returns true if there may be more.
+    pub async fn prune_events_once(&self, days: u32) -> homeroom_kit::Result<bool> {
+        let before = kept_since(self.clock.now(), days);
+        Ok(self.store.prune_events(before).await?)
     }
 
     /// Forgets request ids claimed more than 24 hours ago (R3), in limited numbers. Returns their number.

@@ -87,7 +87,8 @@ checks! {
         "SELECT 'redemption ' || a.redemption_id AS subject, 'no member.joined of ' || {place:a} || '/members/' \
          || a.user_id AS detail FROM admissions a LEFT JOIN (SELECT DISTINCT subject, create_time \
          FROM events WHERE event_type = 'member.joined') e ON e.subject = {place:a} || '/members/' || a.user_id \
-         AND e.create_time = a.create_time WHERE a.outcome = 'ADMITTED' AND e.subject IS NULL";
+         AND e.create_time = a.create_time WHERE a.outcome = 'ADMITTED' AND e.subject IS NULL \
+         AND a.create_time > {pruned}";
     I8 "a member of an organization came in by a redemption that says otherwise":
         "SELECT 'organizations/' || m.organization_id || '/members/' || m.user_id AS subject, {provenance} AS \
          detail FROM organization_members m LEFT JOIN admissions a \
@@ -139,8 +140,10 @@ checks! {
     I6 "a join request's events do not tell its life once":
         "SELECT subject, max(state) || ', but ' || sum(created) || ' events of its filing and ' || sum(ended) || \
          ' of its end ' || max(ending) AS detail FROM {lives} GROUP BY subject HAVING max(state) <> '' \
-         AND (sum(created) <> 1 OR sum(ended) <> CASE WHEN max(state) = 'PENDING' THEN 0 ELSE 1 END \
-         OR (max(state) <> 'PENDING' AND max(ending) <> 'join_request.' || lower(max(state))))";
+         AND (sum(created) > 1 OR (sum(created) = 0 AND max(filed_time) > {pruned}) \
+         OR sum(ended) > CASE WHEN max(state) = 'PENDING' THEN 0 ELSE 1 END \
+         OR (max(state) <> 'PENDING' AND CASE WHEN sum(ended) = 0 THEN max(ended_time) > {pruned} \
+         ELSE max(ending) <> 'join_request.' || lower(max(state)) END))";
     I6 "an event of a join request's end does not name its redemption":
         "SELECT {request:j} AS subject, 'event ' || e.event_id || ' does not name ' || j.redemption AS detail \
          FROM join_requests j JOIN events e ON e.subject = {request:j} WHERE e.event_type IN {ends} \

@@ -43,9 +43,11 @@
 //! - **I6**, membership alone: each QUEUED admission has its request and each request its
 //!   admission; a request is undecided, or decided once, by somebody, at a time; it has one event
 //!   of its filing and one of its end, which agrees with the row and names the redemption; no
-//!   member waits for a place that they are in.
+//!   member waits for a place that they are in. Events that may have been pruned (F9), by the
+//!   times of `pruned_events`, may be missing.
 //! - **I7**: one admission for each redemption and none without; nothing is settled without
-//!   membership's answer, or contrary to it; ADMITTED has its `member.joined`.
+//!   membership's answer, or contrary to it; ADMITTED has its `member.joined`, unless it may have
+//!   been pruned.
 //! - **I8**: organization, class, person, invitation and epoch of redemption, invitation,
 //!   admission, join request and member agree.
 //!

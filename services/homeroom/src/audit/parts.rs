@@ -23,11 +23,17 @@ const PARTS: &[(&str, &str)] = &[
     // as the product of both if an engine estimates badly.
     (
         "lives",
-        "(SELECT {request:j} AS subject, j.state AS state, 0 AS created, 0 AS ended, '' AS ending \
-         FROM join_requests j UNION ALL SELECT e.subject, '', CASE WHEN e.event_type = 'join_request.created' \
+        "(SELECT {request:j} AS subject, j.state AS state, j.create_time AS filed_time, coalesce(j.decide_time, 0) \
+         AS ended_time, 0 AS created, 0 AS ended, '' AS ending \
+         FROM join_requests j UNION ALL SELECT e.subject, '', 0, 0, CASE WHEN e.event_type = 'join_request.created' \
          THEN 1 ELSE 0 END, CASE WHEN e.event_type IN {ends} THEN 1 ELSE 0 END, CASE WHEN e.event_type IN {ends} \
          THEN e.event_type ELSE '' END FROM events e WHERE e.event_type = 'join_request.created' \
          OR e.event_type IN {ends}) lives",
+    ),
+    // The time up to which events may have been pruned.
+    (
+        "pruned",
+        "(SELECT coalesce(max(create_time), -1) FROM pruned_events)",
     ),
     // The types of the events that end a request.
     (

@@ -59,6 +59,26 @@ async fn what_is_not_followed_yet_is_tolerated(engine: Engine) {
     assert_eq!(strict.broken(), ["I4"], "{}", strict.text());
 }
 
+async fn f9_events_past_their_retention_are_not_missed_and_later_ones_are(engine: Engine) {
+    let databases = Databases::school(engine).await;
+    // Given every event but the newest pruned, of admissions, and of requests that ended and that wait,
+    let pruned = "INSERT INTO pruned_events (organization_id, class_id, position, create_time) \
+                  SELECT '', '', max(position), max(create_time) FROM events WHERE position < 8; \
+                  DELETE FROM events WHERE position < 8";
+    databases.run(In::Membership, pruned).await;
+
+    let whole = databases.audit(&[]);
+    databases.run(In::Membership, "DELETE FROM events").await;
+    let lost = databases.audit(&["--json"]);
+    let forgotten = "UPDATE pruned_events SET create_time = 0";
+    databases.run(In::Membership, forgotten).await;
+    let all_lost = databases.audit(&["--json"]);
+
+    assert_eq!(whole.status(), 0, "{}", whole.text());
+    assert_eq!(lost.broken(), ["I7"], "{}", lost.text());
+    assert_eq!(all_lost.broken(), ["I6", "I7"], "{}", all_lost.text());
+}
+
 async fn r13_an_erasure_under_way_may_name_the_person_differently(engine: Engine) {
     let databases = Databases::school(engine).await;
     let erased = "UPDATE admissions SET user_id = 'erased-1' WHERE user_id = 'zed'";
@@ -133,6 +153,7 @@ on_both_engines! {
     what_is_lowered_later_is_a_note,
     what_is_not_followed_yet_is_tolerated,
     r13_an_erasure_under_way_may_name_the_person_differently,
+    f9_events_past_their_retention_are_not_missed_and_later_ones_are,
     every_row_is_counted_and_the_first_are_shown,
     databases_that_cannot_be_judged_end_with_2,
 }

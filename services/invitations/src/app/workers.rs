@@ -14,7 +14,7 @@ use homeroom_kit::{Result, metrics::gauged, service::Workers, shutdown::Shutdown
 
 use super::{
     App,
-    retention::{PRUNE_BATCH, RETENTION_BATCH},
+    retention::{PRUNE_BATCH, RETENTION_BATCH, Retention},
 };
 use crate::redemption::{
     attempt_log::ATTEMPTS_DROPPED,
@@ -34,7 +34,7 @@ pub struct Pauses {
     /// The pause between looks for queued redemptions that the feed is silent about (P5), erasures under way (R13) and
     /// codes that are not folded (B4), and between counts for operators (P13).
     pub sweep: Duration,
-    /// The pause between deletions of request ids older than 24 hours (R3) and of logs past their retention.
+    /// The pause between deletions of request ids older than 24 hours (R3) and of data past its retention (F9).
     pub prune: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Default for Pauses {
     }
 }
 
-/// Starts every worker. After `shutdown` each finishes its current work and ends.
+/// Starts every worker but those of [`retain`]. After `shutdown` each finishes its current work and ends.
 #[must_use]
 pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> Workers<App> {
     let mut workers = Workers::new(app, &app.store, &app.writes, &app.random, shutdown);
@@ -89,10 +89,29 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> Workers<App
     workers.spawn("prune", pauses.prune, |app| async move {
         Ok(app.prune_request_ids_once().await? >= u64::from(PRUNE_BATCH))
     });
-    workers.spawn("retention", pauses.prune, |app| async move {
-        Ok(app.prune_logs_once().await? >= u64::from(RETENTION_BATCH))
-    });
     workers
+}
+
+/// Starts the workers that delete what is past its retention (F9); events are kept for so many days, or for ever.
+pub fn retain(
+    workers: &mut Workers<App>,
+    pause: Duration,
+    retention: Retention,
+    events_days: Option<u32>,
+) {
+    workers.spawn("retention", pause, move |app| async move {
+        Ok(app.prune_logs_once(&retention).await? >= u64::from(RETENTION_BATCH))
+    });
+    if let Some(days) = retention.redemptions_days {
+        workers.spawn("persons", pause, move |app| async move {
+            app.forget_persons_once(days).await
+        });
+    }
+    if let Some(days) = events_days {
+        workers.spawn("events", pause, move |app| async move {
+            app.prune_events_once(days).await
+        });
+    }
 }
 
 /// Counts the problems that an operator should know of, for the metrics and the log.

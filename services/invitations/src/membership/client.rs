@@ -212,9 +212,11 @@ impl MembershipClient {
         let known = Error::from_status(status);
         match known.as_ref().map(Error::reason) {
             // These answers have a meaning for this service.
-            Some(ErrorReason::RedemptionNotFound | ErrorReason::LastOwner) => {
-                known.unwrap_or_else(unavailable)
-            }
+            Some(
+                ErrorReason::RedemptionNotFound
+                | ErrorReason::LastOwner
+                | ErrorReason::PageTokenExpired,
+            ) => known.unwrap_or_else(unavailable),
             Some(ErrorReason::InvalidRequest) => Error::internal(format_args!(
                 "membership refused what this service sent: {status}"
             )),

@@ -2,11 +2,11 @@
 //! filed it. The position in the feed moves in the transaction that applies its events.
 
 use homeroom_api::{
-    common::v1::Event,
+    common::v1::{ErrorReason, Event},
     ids::SYSTEM_ACTOR,
     names::{ClassName, RedemptionName},
 };
-use homeroom_kit::{Error, Result};
+use homeroom_kit::{Error, Result, random::new_id_at};
 use uuid::Uuid;
 
 use super::{
@@ -22,6 +22,8 @@ use crate::{
 pub const MEMBERSHIP_FEED: &str = "membership";
 /// The number of events that are followed at once.
 pub const FEED_PAGE_EVENTS: u32 = 500;
+/// The type of the entry of `skipped_events` for a part of the feed that was deleted before it was followed.
+pub const FEED_PRUNED: &str = "feed.pruned";
 
 /// The result of one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,7 +58,13 @@ impl Redemptions {
         let page = self
             .membership
             .list_events(FEED_PAGE_EVENTS, before.as_deref().unwrap_or_default())
-            .await?;
+            .await;
+        let page = match page {
+            Err(error) if error.reason() == ErrorReason::PageTokenExpired => {
+                return self.begin_again(before.as_deref(), &error).await;
+            }
+            page => page?,
+        };
         if page.events.is_empty() && before.as_deref() == Some(page.next_page_token.as_str()) {
             return Ok(Followed::default());
         }
@@ -73,6 +81,39 @@ impl Redemptions {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Returns to the beginning of the feed, whose events at the position were deleted (F9), and records that some were
+    /// missed. The sweep settles what they would have settled (P5).
+    async fn begin_again(&self, before: Option<&str>, error: &Error) -> Result<Followed> {
+        let mut repository = self.ledger.store.write().await?;
+        let now = self.ledger.clock.now();
+        let missed = SkippedEvent {
+            event_id: new_id_at(now, self.ledger.random.as_ref()).to_string(),
+            event_type: FEED_PRUNED.to_owned(),
+            subject: MEMBERSHIP_FEED.to_owned(),
+            cause: error.message().to_owned(),
+        };
+        repository
+            .record_skipped_event(MEMBERSHIP_FEED, &missed, now)
+            .await?;
+        let moved = repository
+            .move_feed_position(MEMBERSHIP_FEED, before, "", now)
+            .await?;
+        if !moved {
+            // Another process has done this.
+            repository.rollback().await;
+            return Ok(Followed::default());
+        }
+        repository.commit("follow").await?;
+        tracing::error!(
+            %error,
+            "events of membership's feed were deleted before they were followed: it is followed from its oldest event"
+        );
+        Ok(Followed {
+            skipped: 1,
+            ..Followed::default()
+        })
     }
 
     /// Deletes the enrollment codes of classes that were deleted, each class in a transaction of its own. It may be

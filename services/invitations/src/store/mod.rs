@@ -15,6 +15,7 @@ mod audit_entries;
 mod by_time;
 mod erasures;
 mod feed_positions;
+mod forgotten_persons;
 mod invitation_row;
 mod invitations;
 mod key_versions;
@@ -78,6 +79,7 @@ pub fn statements(engine: Engine) -> Vec<&'static str> {
         audit_entries::STATEMENTS,
         erasures::STATEMENTS,
         feed_positions::STATEMENTS,
+        forgotten_persons::STATEMENTS,
         invitations::STATEMENTS,
         key_versions::STATEMENTS,
         organization_profiles::STATEMENTS,

@@ -40,6 +40,7 @@ mod reads;
 mod recovering;
 mod refused_attempts;
 mod repeats;
+mod retention;
 mod saga;
 #[path = "../support/scrape.rs"]
 mod scrape;

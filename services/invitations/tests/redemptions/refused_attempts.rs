@@ -8,7 +8,7 @@ use homeroom_api::{
     names::{OrganizationName, Place},
 };
 use homeroom_invitations::{
-    app::retention::REFUSED_ATTEMPT_DAYS,
+    app::retention::{REFUSED_ATTEMPTS_DAYS_DEFAULT, Retention},
     domain::refused_attempt::{LimiterDecision, RefusedAttempt},
     domain::{invitation::InvitationKind, redemption::Outcome},
     grpc::redemption_service::RedemptionHandlers,
@@ -133,10 +133,24 @@ async fn a_log_that_cannot_be_written_costs_no_answer() {
 async fn it_is_kept_for_90_days() {
     let world = World::new().await;
     world.redeem("ann", CODE, "").await.unwrap_err();
-    world.advance(TimeDelta::days(REFUSED_ATTEMPT_DAYS));
-    assert_eq!(world.app.prune_logs_once().await.unwrap(), 0);
+    world.advance(TimeDelta::days(REFUSED_ATTEMPTS_DAYS_DEFAULT.into()));
+    assert_eq!(
+        world
+            .app
+            .prune_logs_once(&Retention::default())
+            .await
+            .unwrap(),
+        0
+    );
     world.advance(TimeDelta::milliseconds(1));
-    assert_eq!(world.app.prune_logs_once().await.unwrap(), 1);
+    assert_eq!(
+        world
+            .app
+            .prune_logs_once(&Retention::default())
+            .await
+            .unwrap(),
+        1
+    );
     assert!(world.refused_attempts().await.is_empty());
 }
 

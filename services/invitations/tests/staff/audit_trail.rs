@@ -11,7 +11,10 @@ use homeroom_api::{
         join_url_service_server::JoinUrlService as _, token_service_server::TokenService as _,
     },
 };
-use homeroom_invitations::{app::retention::AUDIT_ENTRY_DAYS, grpc::audit_service::AuditHandlers};
+use homeroom_invitations::{
+    app::retention::{AUDIT_ENTRIES_DAYS_DEFAULT, Retention},
+    grpc::audit_service::AuditHandlers,
+};
 use tonic::Status;
 
 use crate::world::{CLASS, REQUEST, World, by, reason};
@@ -149,8 +152,22 @@ async fn r12_entries_are_filtered_and_kept_for_400_days() {
         let refused = list(&world, filter).await;
         assert_eq!(reason(refused), ErrorReason::InvalidFilter, "{filter}");
     }
-    world.advance(TimeDelta::days(AUDIT_ENTRY_DAYS));
-    assert_eq!(world.app.prune_logs_once().await.unwrap(), 4);
+    world.advance(TimeDelta::days(AUDIT_ENTRIES_DAYS_DEFAULT.into()));
+    assert_eq!(
+        world
+            .app
+            .prune_logs_once(&Retention::default())
+            .await
+            .unwrap(),
+        4
+    );
     world.advance(TimeDelta::milliseconds(1));
-    assert_eq!(world.app.prune_logs_once().await.unwrap(), 1);
+    assert_eq!(
+        world
+            .app
+            .prune_logs_once(&Retention::default())
+            .await
+            .unwrap(),
+        1
+    );
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::DateTime;
 use homeroom_api::{
     common::v1::{ErrorReason, Event, ListEventsResponse},
     ids::UserId,
@@ -24,7 +25,7 @@ use homeroom_invitations::{
     membership::{Access, Admission, Membership},
     store::PersonKnown,
 };
-use homeroom_kit::{Error, Result};
+use homeroom_kit::{Error, Result, events::page_token_expired};
 
 /// The behavior of the service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,6 +70,8 @@ pub(crate) struct FakeState {
     pub(crate) given: HashMap<String, String>,
     /// The pseudonyms of erasures done.
     pub(crate) erasures: Vec<String>,
+    /// The number of events that were pruned from the beginning of the feed.
+    pub(crate) pruned: usize,
     /// The people whose classes prevent an erasure, which is noticed only once it is made.
     pub(crate) owners: HashSet<String>,
 }
@@ -408,10 +411,14 @@ impl Membership for FakeMembership {
     async fn list_events(&self, page_size: u32, page_token: &str) -> Result<ListEventsResponse> {
         let state = self.state();
         state.answers()?;
-        let from: usize = page_token.parse().unwrap_or(0);
+        let from: usize = page_token.parse().unwrap_or(state.pruned);
+        if from < state.pruned {
+            return Err(page_token_expired(DateTime::UNIX_EPOCH));
+        }
         let page = state.events.iter().skip(from).take(page_size as usize);
         let events: Vec<Event> = page.cloned().collect();
         Ok(ListEventsResponse {
+            pruned_till_time: None,
             next_page_token: (from + events.len()).to_string(),
             events,
         })

@@ -3,7 +3,11 @@
 mod service;
 
 use async_trait::async_trait;
-use homeroom_api::{common::v1, names::ClassName, names::OrganizationName, names::Place};
+use chrono::{DateTime, SecondsFormat, Utc};
+use homeroom_api::{
+    common::v1::{self, ErrorReason},
+    names::{ClassName, OrganizationName, Place},
+};
 
 pub use service::{EventFeed, FEED_SCOPES, WatchStream};
 
@@ -11,7 +15,7 @@ use crate::{
     auth::Caller,
     clock::to_timestamp,
     outbox::{Event, Scope},
-    status::Result,
+    status::{Error, Result},
     store::Store,
 };
 
@@ -36,6 +40,20 @@ pub trait Authorize: Send + Sync {
     /// Allows staff of the place; fails with `ORGANIZATION_NOT_FOUND`, `CLASS_NOT_FOUND` or
     /// `ROLE_REQUIRED` for others.
     async fn authorize(&self, caller: &Caller, place: &Place) -> Result<()>;
+}
+
+/// Returns the error for a page token before which events of its feed were pruned: those up to `till` may be gone.
+#[must_use]
+pub fn page_token_expired(till: DateTime<Utc>) -> Error {
+    let till = till.to_rfc3339_opts(SecondsFormat::Micros, true);
+    Error::new(
+        ErrorReason::PageTokenExpired,
+        format!(
+            "Start this feed again without a page_token: events after the position of this one were deleted, since \
+             they are not kept for ever. What happened up to {till} may be missing, so read the current state too."
+        ),
+    )
+    .metadata("pruned_till_time", till)
 }
 
 /// Converts an event to its message.

@@ -18,10 +18,11 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status};
 
-use super::{Authorize, to_wire};
+use super::{Authorize, page_token_expired, to_wire};
 use crate::{
     auth::{Caller, Scope as CallerScope, expired},
-    outbox::Scope,
+    clock::to_timestamp,
+    outbox::{Pruned, Scope},
     paging::Paging,
     rpc,
     shutdown::Shutdown,
@@ -96,11 +97,16 @@ impl EventFeed {
         let page = self
             .paging
             .parse(request.page_size, &request.page_token, list.as_str())?;
-        let after = page.cursor_as()?.unwrap_or(0);
-        let mut reached = after;
+        let after = page.cursor_as()?;
+        let found = self.store.events(&scope, after.unwrap_or(0), page.size);
+        let found = found.await?;
+        // Read after the events: what was pruned before them is known then.
+        let pruned = self.pruned(&scope, after).await?;
+        let begin = || pruned.map_or(0, |pruned| pruned.position);
+        let mut reached = after.unwrap_or_else(begin);
         let mut bytes = 0;
         let mut events = Vec::new();
-        for event in self.store.events(&scope, after, page.size).await? {
+        for event in found {
             let position = event.position;
             let event = to_wire(event);
             bytes += event.encoded_len() + EVENT_FRAME_BYTES_MAX;
@@ -113,7 +119,20 @@ impl EventFeed {
         Ok(ListEventsResponse {
             events,
             next_page_token: self.paging.token(&list, &[reached.to_string()]),
+            pruned_till_time: pruned.map(|pruned| to_timestamp(pruned.till)),
         })
+    }
+
+    /// Returns what was pruned of a feed. Fails with `PAGE_TOKEN_EXPIRED` if events after the given position were: a
+    /// reader there would miss them without a word.
+    async fn pruned(&self, scope: &Scope, after: Option<i64>) -> Result<Option<Pruned>> {
+        let pruned = self.store.pruned_events(scope).await?;
+        match (after, pruned) {
+            (Some(after), Some(pruned)) if after < pruned.position => {
+                Err(page_token_expired(pruned.till))
+            }
+            _ => Ok(pruned),
+        }
     }
 
     /// Handles `WatchEvents`.
@@ -123,7 +142,8 @@ impl EventFeed {
         let scope = self.scope(&caller, &request.parent, 0).await?;
         let list = self.list_name(&request.parent);
         let page = self.paging.parse(0, &request.page_token, list.as_str())?;
-        let after = page.cursor_as()?.unwrap_or(0);
+        let after = page.cursor_as()?;
+        self.pruned(&scope, after).await?;
         let permit = self.watches.begin(&caller)?;
         let (sender, receiver) = mpsc::channel(1);
         let watch = Watch {
@@ -239,7 +259,8 @@ struct Watch {
     parent: String,
     scope: Scope,
     list: String,
-    after: i64,
+    /// The position of the last event that was sent or seen before; None at the beginning of the feed.
+    after: Option<i64>,
 }
 
 type Sender = mpsc::Sender<std::result::Result<WatchEventsResponse, Status>>;
@@ -297,11 +318,12 @@ impl Watch {
         let events = self
             .feed
             .store
-            .events(&self.scope, self.after, WATCH_BATCH)
+            .events(&self.scope, self.after.unwrap_or(0), WATCH_BATCH)
             .await?;
         if events.is_empty() {
             return Ok(false);
         }
+        self.feed.pruned(&self.scope, self.after).await?;
         // The caller may have lost its role since the watch began.
         self.scope = self.feed.scope(&self.caller, &self.parent, 0).await?;
         for event in events {
@@ -313,7 +335,7 @@ impl Watch {
             if sender.send(Ok(response)).await.is_err() {
                 return Ok(false);
             }
-            self.after = position;
+            self.after = Some(position);
         }
         Ok(true)
     }

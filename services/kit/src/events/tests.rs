@@ -71,9 +71,13 @@ async fn world() -> World {
 
 impl World {
     async fn happen(&self, subjects: &[&str]) {
+        self.happen_in("hamilton", subjects).await;
+    }
+
+    async fn happen_in(&self, organization: &str, subjects: &[&str]) {
         let events = subjects.iter().map(|subject| NewEvent {
             event_type: "member.joined".into(),
-            organization: OrganizationId::parse("hamilton").unwrap(),
+            organization: OrganizationId::parse(organization).unwrap(),
             class: None,
             subject: (*subject).to_owned(),
             actor: "system".to_owned(),
@@ -312,4 +316,67 @@ fn watches_of_all_are_bounded() {
     assert_eq!(refused.reason(), ErrorReason::Overloaded);
     drop(permits);
     assert!(begin(WATCHES_MAX).is_ok());
+}
+
+impl World {
+    /// Prunes everything but the newest event.
+    async fn prune(&self) {
+        assert!(!self.store.prune_events(from_micros(6)).await.unwrap());
+    }
+
+    /// Lists one event of the teacher's organization after a position.
+    async fn after(&self, token: &str) -> Result<v1::ListEventsResponse> {
+        self.page(user("teacher"), HAMILTON, token, 1).await
+    }
+}
+
+#[tokio::test]
+async fn r11_f9_a_reader_before_what_was_pruned_is_told_and_one_behind_it_goes_on() {
+    let world = world().await;
+    let begin = world.list("").await.next_page_token;
+    world.happen(&["a", "b", "c"]).await;
+    let first = world.after("").await.unwrap();
+    assert_eq!(first.pruned_till_time, None);
+    let second = world.after(&first.next_page_token).await.unwrap();
+    world.prune().await;
+
+    // A reader that has read what was pruned goes on,
+    let third = world.after(&second.next_page_token).await.unwrap();
+    assert_eq!(subjects(&third.events), ["c"]);
+    let till = Some(to_timestamp(from_micros(5)));
+    assert_eq!(third.pruned_till_time, till);
+    // one that has not is told so, whether it lists or watches,
+    for missed in [&begin, &first.next_page_token] {
+        let refused = world.after(missed).await.unwrap_err();
+        assert_eq!(refused.reason(), ErrorReason::PageTokenExpired);
+        assert_eq!(refused.code(), tonic::Code::OutOfRange);
+        let request = WatchEventsRequest {
+            parent: HAMILTON.to_owned(),
+            page_token: missed.clone(),
+        };
+        let refused = world.feed.watch(called(user("teacher"), request)).await;
+        let refused = refused.err().unwrap();
+        assert_eq!(refused.reason(), ErrorReason::PageTokenExpired);
+    }
+    assert_eq!(world.feed.watches_under_way(), 0);
+    // and begins again with the oldest event that is kept.
+    let again = world.after("").await.unwrap();
+    assert_eq!(subjects(&again.events), ["c"]);
+    assert_eq!(again.pruned_till_time, till);
+    let mut watch = world.watch(user("teacher")).await.unwrap();
+    let watched = watch.next().await.unwrap().unwrap();
+    assert_eq!(watched.event.unwrap().subject, "c");
+}
+
+#[tokio::test]
+async fn f9_the_feed_of_an_organization_whose_events_are_all_gone_can_be_resumed() {
+    let world = world().await;
+    world.happen(&["a"]).await;
+    world.happen_in("jefferson", &["b"]).await;
+    world.prune().await;
+    let empty = world.after("").await.unwrap();
+    assert!(empty.events.is_empty() && empty.pruned_till_time.is_some());
+    world.happen(&["c"]).await;
+    let next = world.after(&empty.next_page_token).await.unwrap();
+    assert_eq!(subjects(&next.events), ["c"]);
 }

@@ -5,6 +5,8 @@
 //! transaction waits for a stopped client. A reader that has seen a position therefore never misses
 //! an earlier one.
 
+mod pruning;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
@@ -18,6 +20,9 @@ use homeroom_api::{
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
+
+pub(crate) use pruning::STATEMENTS as PRUNING_STATEMENTS;
+pub use pruning::{PRUNED_EVENTS_BATCH, Pruned};
 
 use crate::{
     args,

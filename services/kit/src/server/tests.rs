@@ -61,6 +61,7 @@ impl EventService for Echo {
             None => format!("{user} {method} {id} {is_local}"),
         };
         Ok(Response::new(ListEventsResponse {
+            pruned_till_time: None,
             events: vec![],
             next_page_token,
         }))

@@ -34,6 +34,7 @@ TLS_KEY_FILE PEM of that certificate's private key
 TLS_CLIENT_CA_FILE PEM of the authorities one of which must have signed a client's certificate; unset: none is asked for
 INSECURE_PLAINTEXT listen beyond loopback without TLS: false if unset
 CONNECTIONS_MAX connections open at most, further ones wait: 8000 if unset
+RETENTION_EVENTS_DAYS days for which events are kept, 30 to 3650; unset: for ever
 LOG_FORMAT text or json; text if unset
 OTEL_EXPORTER_OTLP_ENDPOINT the http:// URL of the collector of traces; unset: none
 METRICS_LISTEN_ADDRESS where Prometheus reads metrics, without a token; unset: nowhere";

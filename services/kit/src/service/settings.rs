@@ -13,6 +13,7 @@ use crate::{
     database::Url,
     keys::KeyRing,
     metrics,
+    retention::{RETENTION_EVENTS_DAYS_MIN, RETENTION_EVENTS_SETTING, read_days},
     server::{self, ServerOptions},
     tls::{self, ServerTls},
 };
@@ -42,6 +43,8 @@ pub struct Settings {
     pub insecure_plaintext: bool,
     /// The address of metrics; `None` means that they are not served. `METRICS_LISTEN_ADDRESS`
     pub metrics_listen: Option<SocketAddr>,
+    /// The days for which events are kept; `None` means for ever. `RETENTION_EVENTS_DAYS`
+    pub retention_events_days: Option<u32>,
 }
 
 impl Settings {
@@ -62,6 +65,8 @@ impl Settings {
         let keys = reader.required("KEYS_FILE", KeyRing::read_named);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
         let connections_max = server::read_connections_max(reader);
+        let retention_events_days =
+            read_days(reader, RETENTION_EVENTS_SETTING, RETENTION_EVENTS_DAYS_MIN);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
         let metrics_listen = metrics::read_address(reader, insecure_plaintext);
         let tls = tls::read_server(reader, listen, insecure_plaintext);
@@ -77,6 +82,7 @@ impl Settings {
             connections_max,
             insecure_plaintext,
             metrics_listen,
+            retention_events_days,
         })
     }
 
@@ -95,6 +101,7 @@ impl Settings {
             connections_max: server::CONNECTIONS_DEFAULT,
             insecure_plaintext: false,
             metrics_listen: None,
+            retention_events_days: None,
         }
     }
 

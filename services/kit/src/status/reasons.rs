@@ -72,6 +72,7 @@ pub const fn code_of(reason: ErrorReason) -> Code {
         R::EtagMismatch | R::UseInProgress | R::StalePlan => Code::Aborted,
         R::TooManyAttempts | R::MessageTooLarge => Code::ResourceExhausted,
         R::Overloaded | R::MembershipUnavailable | R::DatabaseUnavailable => Code::Unavailable,
+        R::PageTokenExpired => Code::OutOfRange,
         R::DeadlineTooShort => Code::DeadlineExceeded,
         R::AccessTokenInvalid | R::AccessTokenExpired => Code::Unauthenticated,
         R::ScopeMissing | R::RoleRequired => Code::PermissionDenied,

@@ -1,7 +1,7 @@
 use super::*;
 use Code::{
     Aborted, AlreadyExists, DeadlineExceeded, FailedPrecondition, InvalidArgument, NotFound,
-    PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable,
+    OutOfRange, PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable,
 };
 
 /// The contract's table of codes and reasons, written a second time from a client's point of view.
@@ -28,12 +28,13 @@ const TABLE: &[(Code, &str)] = &[
         Unavailable,
         "OVERLOADED MEMBERSHIP_UNAVAILABLE DATABASE_UNAVAILABLE",
     ),
+    (OutOfRange, "PAGE_TOKEN_EXPIRED"),
     (DeadlineExceeded, "DEADLINE_TOO_SHORT"),
     (Unauthenticated, "ACCESS_TOKEN_INVALID ACCESS_TOKEN_EXPIRED"),
     (PermissionDenied, "SCOPE_MISSING ROLE_REQUIRED"),
 ];
 
-/// Returns every reason. Values run to 131; a larger range is tried.
+/// Returns every reason. Values run to 140; a larger range is tried.
 fn every_reason() -> impl Iterator<Item = ErrorReason> {
     (1..1_000).filter_map(|number| ErrorReason::try_from(number).ok())
 }

@@ -30,7 +30,10 @@ const TABLES: &str = "
     CREATE TABLE request_ids (
         subject TEXT NOT NULL, acting_user TEXT NOT NULL, method TEXT NOT NULL, request_id TEXT NOT NULL,
         body_mac BLOB NOT NULL, response BLOB, create_time BIGINT NOT NULL,
-        PRIMARY KEY (subject, acting_user, method, request_id));";
+        PRIMARY KEY (subject, acting_user, method, request_id));
+    CREATE TABLE pruned_events (
+        organization_id TEXT NOT NULL, class_id TEXT NOT NULL, position BIGINT NOT NULL, create_time BIGINT NOT NULL,
+        PRIMARY KEY (organization_id, class_id));";
 
 /// The pools; the file goes with the folder.
 pub(crate) async fn pools() -> (Pools<Sqlite>, TempDir) {
