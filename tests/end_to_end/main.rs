@@ -17,6 +17,7 @@ mod proxies;
 mod records;
 mod redemptions;
 mod refusals;
+mod retention;
 mod rosters;
 mod staff;
 mod tokens;

@@ -171,6 +171,21 @@ impl Homeroom {
         self.databases.drop_all().await;
     }
 
+    /// Deletes what is past these days, as the periodic work does: events of both services, and the particulars in
+    /// redemptions.
+    pub async fn delete_what_is_older(&self, events_days: u32, redemptions_days: u32) {
+        let apps = {
+            let services = self.services.lock().unwrap();
+            let (membership, invitations) = services.as_ref().unwrap();
+            (membership.app(), invitations.app())
+        };
+        let (membership, invitations) = apps;
+        while membership.prune_events_once(events_days).await.unwrap() {}
+        while invitations.prune_events_once(events_days).await.unwrap() {}
+        let forget = async || invitations.forget_persons_once(redemptions_days).await;
+        while forget().await.unwrap() {}
+    }
+
     /// Returns their databases.
     #[must_use]
     pub fn databases(&self) -> &Databases {
