@@ -7,7 +7,7 @@ use homeroom_kit::database::{Engine, Hosts, Url, UrlError};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, FromRow, PgConnection, Postgres, Sqlite,
     SqliteConnection,
-    postgres::PgRow,
+    postgres::{PgConnectOptions, PgRow},
     sqlite::{SqliteConnectOptions, SqliteRow},
 };
 
@@ -164,6 +164,13 @@ impl Snapshot {
     }
 }
 
+/// Connects to a server that answers: PgBouncer takes connections without one, too.
+async fn answering(server: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = server.connect().await?;
+    connection.ping().await?;
+    Ok(connection)
+}
+
 async fn connect(url: &Url) -> Result<Held, sqlx::Error> {
     Ok(match url {
         Url::Postgres(text) => {
@@ -172,7 +179,8 @@ async fn connect(url: &Url) -> Result<Held, sqlx::Error> {
             for server in hosts.each {
                 // PgBouncer refuses float digits, and no number is a float.
                 let server = server.extra_float_digits(None);
-                answered = server.application_name("homeroom-audit").connect().await;
+                let server = server.application_name("homeroom-audit");
+                answered = answering(&server).await;
                 if answered.is_ok() {
                     break;
                 }
