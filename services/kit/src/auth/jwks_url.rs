@@ -13,10 +13,13 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use tokio::time::timeout;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::RootCertStore;
 use url::{Host, Url};
 
-use crate::{key_files::KEY_FILE_BYTES_MAX, tls::provider};
+use crate::{
+    key_files::KEY_FILE_BYTES_MAX,
+    tls::{machine_authorities, trusting},
+};
 
 /// The time limit of one fetch, in seconds.
 const FETCH_SECONDS_MAX: u64 = 10;
@@ -46,17 +49,11 @@ pub(super) fn parse(text: &str) -> Result<Url, &'static str> {
 /// Fetches the text of the set. Trusts the authorities that this machine trusts, or those of the file that
 /// `SSL_CERT_FILE` names.
 pub(super) async fn fetch(url: &Url) -> Result<String, String> {
-    let mut authorities = RootCertStore::empty();
-    if url.scheme() == "https" {
-        authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if authorities.is_empty() {
-            return Err(
-                "this machine has no certificates of authorities: install ca-certificates, or name a file of them \
-                 in SSL_CERT_FILE"
-                    .to_owned(),
-            );
-        }
-    }
+    let authorities = if url.scheme() == "https" {
+        machine_authorities()?
+    } else {
+        RootCertStore::empty()
+    };
     fetch_trusting(authorities, url).await
 }
 
@@ -75,11 +72,7 @@ pub(super) async fn fetch_trusting(
 }
 
 async fn ask(authorities: RootCertStore, url: &Url) -> Result<String, String> {
-    let tls = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(authorities)
-        .with_no_client_auth();
+    let tls = trusting(authorities).map_err(|error| error.to_string())?;
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     let connector = HttpsConnector::from((connector, Arc::new(tls)));

@@ -2,14 +2,15 @@
 //! trusts given authorities and may present a certificate. Certificates are reloaded without a
 //! restart.
 //!
-//! TLS is version 1.2 or 1.3 by rustls, with the cryptography of aws-lc-rs, and carries only
-//! HTTP/2.
+//! TLS is version 1.2 or 1.3 by rustls, with the cryptography of aws-lc-rs. Between the services and
+//! their clients it carries only HTTP/2.
 
 mod client;
 mod files;
 mod reload;
 mod server;
 mod settings;
+mod strangers;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub use files::{IdentityFiles, Names, SERVER_NAMES, TlsFileErrors};
 pub use reload::Reload;
 pub use server::ServerTls;
 pub use settings::{read_client, read_server};
+pub use strangers::{machine_authorities, trusting};
 
 /// The interval at which certificate files are checked for a change, in seconds.
 pub const RELOAD_SECONDS: u64 = 10;
