@@ -16,6 +16,7 @@ use crate::{
     export::ExportArguments,
     handout::arguments::{BoardArguments, QrArguments, SlipsArguments},
     import::ImportArguments,
+    webhooks::arguments::WebhooksArguments,
 };
 
 /// The default base of the URLs handed out; a placeholder for a real name.
@@ -83,6 +84,8 @@ pub(crate) enum Command {
     /// Reads the two databases and reports if the invariants of redemption hold; changes nothing. The exit status is 0
     /// if all hold, 1 if one is broken, and 2 if nothing could be judged.
     Audit(AuditArguments),
+    /// Delivers the events of both services to HTTPS endpoints.
+    Webhooks(WebhooksArguments),
 }
 
 #[derive(Debug, Args)]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use homeroom_kit::tls::{ClientTls, IdentityFiles, Names};
+use homeroom_kit::tls::{ClientTls, IdentityFiles, Names, RELOAD_SECONDS};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{Failure, arguments::TlsArguments};
+use crate::{Failure, connection_arguments::TlsArguments};
 
 /// The flags that name the files.
 const FLAGS: Names = Names {
@@ -21,13 +21,7 @@ pub(crate) async fn connect(
     arguments: &TlsArguments,
     patience: Option<Duration>,
 ) -> Result<Channel, Failure> {
-    let tls = tls(arguments)?;
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    // `homeroom serve` prints URLs.
-    let host = address.strip_prefix(&format!("{scheme}://"));
-    let host = host.unwrap_or(address);
-    let mut endpoint = Endpoint::from_shared(format!("{scheme}://{host}"))
-        .map_err(|error| format!("{address} is no address: {error}"))?;
+    let (mut endpoint, tls) = endpoint(address, arguments)?;
     if let Some(patience) = patience {
         endpoint = endpoint.connect_timeout(patience).timeout(patience);
     }
@@ -36,6 +30,38 @@ pub(crate) async fn connect(
         None => endpoint.connect().await,
     };
     Ok(connected.map_err(|error| no_answer(address, &error, tls.is_some()))?)
+}
+
+/// Returns a channel to `address`, a `host:port` or its URL, that connects on first use and again after a loss. Each
+/// connection and each call must end within `patience`.
+pub(crate) fn channel(
+    address: &str,
+    arguments: &TlsArguments,
+    patience: Duration,
+) -> Result<Channel, Failure> {
+    let (endpoint, tls) = endpoint(address, arguments)?;
+    let endpoint = endpoint.connect_timeout(patience).timeout(patience);
+    Ok(match tls {
+        Some(tls) => {
+            tls.watch(Duration::from_secs(RELOAD_SECONDS));
+            tls.channel(&endpoint)
+        }
+        None => endpoint.connect_lazy(),
+    })
+}
+
+fn endpoint(
+    address: &str,
+    arguments: &TlsArguments,
+) -> Result<(Endpoint, Option<ClientTls>), Failure> {
+    let tls = tls(arguments)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    // `homeroom serve` prints URLs.
+    let host = address.strip_prefix(&format!("{scheme}://"));
+    let host = host.unwrap_or(address);
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{host}"))
+        .map_err(|error| format!("{address} is no address: {error}"))?;
+    Ok((endpoint, tls))
 }
 
 fn tls(arguments: &TlsArguments) -> Result<Option<ClientTls>, Failure> {

@@ -76,7 +76,8 @@ impl DataFolder {
         match folder.try_lock() {
             Ok(()) => Ok(folder),
             Err(TryLockError::WouldBlock) => Err(format!(
-                "the folder {path} is served by another `homeroom serve`: end that one, or give another folder"
+                "the folder {path} is served by another `homeroom serve` or `homeroom webhooks run`: end that one, or \
+                 give another folder"
             )
             .into()),
             Err(TryLockError::Error(error)) => Err(cannot(error).into()),

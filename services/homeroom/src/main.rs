@@ -22,6 +22,7 @@ mod remote;
 mod roster;
 mod serve;
 mod token;
+mod webhooks;
 
 use std::{error::Error, ffi::OsString, process::ExitCode};
 
@@ -77,6 +78,7 @@ async fn program() -> ExitCode {
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments).await,
         Command::Audit(arguments) => return audit_command::run(&arguments).await,
+        Command::Webhooks(arguments) => webhooks::run(&arguments.command).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,9 +17,8 @@ use stage::Stage;
 
 use crate::{
     Failure,
-    arguments::{
-        DemoArguments, INVITATIONS_ADDRESS_DEFAULT, MEMBERSHIP_ADDRESS_DEFAULT, PUBLIC_URL_DEFAULT,
-    },
+    arguments::{DemoArguments, PUBLIC_URL_DEFAULT},
+    connection_arguments::{INVITATIONS_ADDRESS_DEFAULT, MEMBERSHIP_ADDRESS_DEFAULT},
     data_folder::DataFolder,
     embedded::{Embedded, Settings},
     serve::start_logs,

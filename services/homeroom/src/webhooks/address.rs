@@ -1,0 +1,190 @@
+//! Which addresses may be called: a webhook must not reach what only this machine's network may reach.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The networks of IPv4 that are not of the public Internet, with the bits of their prefixes.
+const SPECIAL_V4: [([u8; 4], u32); 15] = [
+    // This network.
+    ([0, 0, 0, 0], 8),
+    // Private use.
+    ([10, 0, 0, 0], 8),
+    ([172, 16, 0, 0], 12),
+    ([192, 168, 0, 0], 16),
+    // Shared between a provider and its customers (CGNAT).
+    ([100, 64, 0, 0], 10),
+    // Loopback.
+    ([127, 0, 0, 0], 8),
+    // Link-local, where clouds serve credentials.
+    ([169, 254, 0, 0], 16),
+    // Protocol assignments.
+    ([192, 0, 0, 0], 24),
+    // Documentation.
+    ([192, 0, 2, 0], 24),
+    ([198, 51, 100, 0], 24),
+    ([203, 0, 113, 0], 24),
+    // Relays of 6to4.
+    ([192, 88, 99, 0], 24),
+    // Benchmarks.
+    ([198, 18, 0, 0], 15),
+    // Multicast.
+    ([224, 0, 0, 0], 4),
+    // Reserved, and broadcast.
+    ([240, 0, 0, 0], 4),
+];
+
+/// How an endpoint is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
+/// Returns true if an endpoint may be called at this address. Plain HTTP stays within private networks.
+pub(crate) fn may_call(scheme: Scheme, address: IpAddr, allow_private_networks: bool) -> bool {
+    match scheme {
+        Scheme::Https => allow_private_networks || is_public(address),
+        Scheme::Http => allow_private_networks && !is_public(address),
+    }
+}
+
+/// Returns true if the address is one of the public Internet, by the registries of special-purpose addresses of IANA.
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    !SPECIAL_V4.iter().any(|&(network, bits)| {
+        let difference = address.to_bits() ^ Ipv4Addr::from_octets(network).to_bits();
+        difference >> (32 - bits) == 0
+    })
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    match address.segments() {
+        // IPv4 mapped into IPv6, and IPv4 behind a translator (NAT64).
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            let [a, b] = high.to_be_bytes();
+            let [c, d] = low.to_be_bytes();
+            is_public_v4(Ipv4Addr::new(a, b, c, d))
+        }
+        // Protocol assignments such as Teredo; documentation.
+        [0x2001, second, ..] => second >= 0x200 && second != 0xdb8,
+        // 6to4; documentation.
+        [0x2002, ..] => false,
+        [0x3fff, second, ..] => second >= 0x1000,
+        // What else is global unicast.
+        [first, ..] => (0x2000..0x4000).contains(&first),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PUBLIC: &[&str] = &[
+        "1.1.1.1",
+        "9.255.255.255",
+        "11.0.0.0",
+        "100.63.255.255",
+        "100.128.0.0",
+        "126.255.255.255",
+        "128.0.0.0",
+        "169.253.255.255",
+        "172.15.255.255",
+        "172.32.0.0",
+        "192.0.1.0",
+        "192.167.255.255",
+        "192.169.0.0",
+        "198.17.255.255",
+        "198.20.0.0",
+        "223.255.255.255",
+        "2001:200::",
+        "2606:4700:4700::1111",
+        "2a00:1450:4001::5",
+        "3fff:1000::",
+        "::ffff:1.1.1.1",
+        "64:ff9b::101:101",
+    ];
+    const SPECIAL: &[&str] = &[
+        "0.0.0.0",
+        "0.255.255.255",
+        "10.0.0.0",
+        "10.255.255.255",
+        "100.64.0.0",
+        "100.127.255.255",
+        "127.0.0.1",
+        "127.255.255.255",
+        "169.254.0.0",
+        "169.254.169.254",
+        "172.16.0.0",
+        "172.31.255.255",
+        "192.0.0.1",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.0.0",
+        "192.168.255.255",
+        "198.18.0.0",
+        "198.19.255.255",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.0",
+        "239.255.255.255",
+        "240.0.0.0",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::7f00:1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a00:1",
+        "64:ff9b:1::1",
+        "100::1",
+        "2001::1",
+        "2001:1ff:ffff::1",
+        "2001:db8::1",
+        "2002:7f00:1::1",
+        "3fff::1",
+        "3fff:fff::1",
+        "4000::1",
+        "fc00::1",
+        "fd00:ec2::254",
+        "fe80::1",
+        "fec0::1",
+        "ff02::1",
+    ];
+
+    fn parsed(addresses: &[&str]) -> Vec<IpAddr> {
+        let parsed = addresses.iter().map(|address| address.parse());
+        parsed.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn only_addresses_of_the_internet_are_public() {
+        for address in parsed(PUBLIC) {
+            assert!(is_public(address), "{address}");
+        }
+        for address in parsed(SPECIAL) {
+            assert!(!is_public(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn other_addresses_are_called_where_the_endpoint_allows_them_and_http_calls_no_public_one() {
+        for address in parsed(PUBLIC) {
+            assert!(may_call(Scheme::Https, address, false));
+            assert!(may_call(Scheme::Https, address, true));
+            assert!(!may_call(Scheme::Http, address, false));
+            assert!(!may_call(Scheme::Http, address, true));
+        }
+        for address in parsed(SPECIAL) {
+            assert!(!may_call(Scheme::Https, address, false));
+            assert!(may_call(Scheme::Https, address, true));
+            assert!(!may_call(Scheme::Http, address, false));
+            assert!(may_call(Scheme::Http, address, true));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `homeroom webhooks dead`, `redeliver` and `enable`: what an operator does while `homeroom webhooks run` runs.
+
+use anstream::println;
+use homeroom_kit::{Clock as _, clock::SystemClock};
+use serde_json::{Value, json};
+
+use super::{
+    arguments::{DeadArguments, EnableArguments, RedeliverArguments},
+    store::{DeadLetter, Store},
+};
+use crate::{Failure, list::table};
+
+/// The columns of the table.
+const COLUMNS: [&str; 7] = [
+    "id", "endpoint", "type", "place", "attempts", "deadTime", "cause",
+];
+
+pub(super) async fn list(arguments: &DeadArguments) -> Result<(), Failure> {
+    let store = Store::open(&arguments.folder.data).await?;
+    let letters = store.dead_letters().await?;
+    let mut items: Vec<Value> = letters.iter().map(shown).collect();
+    if arguments.json {
+        for (item, letter) in items.iter_mut().zip(&letters) {
+            item["payload"] = serde_json::from_str(&letter.body)?;
+        }
+        println!("{:#}", Value::Array(items));
+    } else {
+        for line in table(&COLUMNS, &items) {
+            println!("{line}");
+        }
+    }
+    Ok(())
+}
+
+fn shown(letter: &DeadLetter) -> Value {
+    json!({
+        "id": letter.delivery_id,
+        "endpoint": letter.endpoint_id,
+        "type": letter.event_type,
+        "place": letter.lane,
+        "attempts": letter.failed_attempts,
+        "deadTime": letter.dead_time().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        "cause": letter.cause,
+        "eventId": letter.event_id,
+    })
+}
+
+pub(super) async fn redeliver(arguments: &RedeliverArguments) -> Result<(), Failure> {
+    let store = Store::open(&arguments.folder.data).await?;
+    let now = SystemClock.now();
+    if arguments.all {
+        let count = store.redeliver_all(arguments.since, now).await?;
+        println!("{count} queued again");
+        return Ok(());
+    }
+    let mut unknown = Vec::new();
+    for &id in &arguments.ids {
+        if store.redeliver(id, now).await? {
+            println!("{id} queued again");
+        } else {
+            unknown.push(id.to_string());
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let unknown = unknown.join(", ");
+    Err(format!(
+        "no delivery has failed that is numbered {unknown}; `homeroom webhooks dead` lists them"
+    )
+    .into())
+}
+
+pub(super) async fn enable(arguments: &EnableArguments) -> Result<(), Failure> {
+    let store = Store::open(&arguments.folder.data).await?;
+    let endpoint = &arguments.endpoint;
+    if store.enable(endpoint).await? {
+        println!("{endpoint} is delivered to again");
+        Ok(())
+    } else {
+        Err(format!("{endpoint} has not answered 410 Gone: nothing is disabled").into())
+    }
+}

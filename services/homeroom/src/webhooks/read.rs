@@ -1,0 +1,182 @@
+//! Reads a feed for an endpoint, and records what is to be delivered.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use homeroom_api::common::v1::Event;
+use homeroom_kit::SharedClock;
+use tokio::{sync::Notify, time::sleep};
+
+use super::{
+    config::Endpoint,
+    feed::{Feed, FeedError, Feeds},
+    payload::{Payloads, lane},
+    store::{NewDelivery, Source, Store},
+};
+use crate::Failure;
+
+/// The most deliveries from one feed that wait for an endpoint; beyond, the feed is not read for it.
+pub(crate) const WAITING_DELIVERIES_MAX: usize = 5_000;
+/// The most events that are asked for at once.
+const PAGE_EVENTS_MAX: usize = 500;
+/// The pause after a page without events, in milliseconds.
+const POLL_MILLIS: u64 = 500;
+/// The pause after a failure, in seconds.
+const AFTER_FAILURE_SECONDS: u64 = 5;
+
+/// Reads the feeds of an endpoint.
+pub(crate) struct Reader {
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) store: Store,
+    pub(crate) feeds: Feeds,
+    pub(crate) payloads: Payloads,
+    pub(crate) clock: SharedClock,
+    /// Told of recorded deliveries.
+    pub(crate) recorded: Arc<Notify>,
+}
+
+impl Reader {
+    /// Reads a feed until it is dropped, which it may be at any time.
+    pub(crate) async fn follow(&self, feed: Feed) {
+        let mut failure: Option<String> = None;
+        loop {
+            let (endpoint, service) = (&self.endpoint.id, feed.as_str());
+            match self.read(feed).await {
+                Ok(more) => {
+                    if failure.take().is_some() {
+                        tracing::info!(endpoint, service, "the feed is read again");
+                    }
+                    if !more {
+                        sleep(Duration::from_millis(POLL_MILLIS)).await;
+                    }
+                }
+                Err(error) => {
+                    let cause = error.to_string();
+                    if failure.as_ref() != Some(&cause) {
+                        tracing::warn!(endpoint, service, cause, "the feed cannot be read");
+                    }
+                    failure = Some(cause);
+                    sleep(Duration::from_secs(AFTER_FAILURE_SECONDS)).await;
+                }
+            }
+        }
+    }
+
+    /// Reads a page of each parent; returns true if there may be more. A parent that fails holds back no other.
+    async fn read(&self, feed: Feed) -> Result<bool, Failure> {
+        let mut more = false;
+        let mut failure = None;
+        for parent in &self.endpoint.parents {
+            match self.read_page(feed, parent).await {
+                Ok(read) => more |= read,
+                Err(error) => failure = Some(error),
+            }
+        }
+        failure.map_or(Ok(more), Err)
+    }
+
+    async fn read_page(&self, feed: Feed, parent: &str) -> Result<bool, Failure> {
+        let endpoint = self.endpoint.id.as_str();
+        let Some(waiting) = self.store.waiting(endpoint, feed).await? else {
+            return Ok(false);
+        };
+        let events_max = room(waiting);
+        if events_max == 0 {
+            return Ok(false);
+        }
+        let source = Source {
+            endpoint,
+            feed,
+            parent,
+        };
+        let now = self.clock.now();
+        let since = self.endpoint.since.unwrap_or(now);
+        let position = self.store.position(source, since).await?;
+        let token = position.page_token.clone();
+        let page = match self.feeds.list(feed, parent, events_max, token).await {
+            Ok(page) => page,
+            Err(FeedError::UnknownPosition) => {
+                let service = feed.as_str();
+                tracing::warn!(
+                    endpoint,
+                    service,
+                    "the feed is read from its beginning again"
+                );
+                self.store.read_again(source).await?;
+                return Ok(true);
+            }
+            Err(error) => return Err(format!("{parent}: {error}").into()),
+        };
+        let Some(last) = page.events.last() else {
+            return Ok(false);
+        };
+        let types = &self.endpoint.types;
+        let is_wanted = |event: &&Event| {
+            let is_of_type = types.is_empty() || types.contains(&event.r#type);
+            is_of_type && time_of(event) >= position.since
+        };
+        let wanted = page.events.iter().filter(is_wanted);
+        let deliveries: Vec<_> = wanted
+            .map(|event| self.delivery(event))
+            .collect::<Result<_, _>>()?;
+        let (token, last) = (page.next_page_token.as_str(), time_of(last));
+        self.store
+            .record(source, token, last, &deliveries, now)
+            .await?;
+        if !deliveries.is_empty() {
+            self.recorded.notify_one();
+        }
+        Ok(true)
+    }
+
+    fn delivery(&self, event: &Event) -> Result<NewDelivery, Failure> {
+        Ok(NewDelivery {
+            lane: lane(event).to_owned(),
+            event_id: event.id.clone(),
+            event_type: event.r#type.clone(),
+            body: self.payloads.body(event)?,
+        })
+    }
+}
+
+/// Returns the most events that may be read while so many deliveries wait.
+fn room(waiting: usize) -> usize {
+    WAITING_DELIVERIES_MAX
+        .saturating_sub(waiting)
+        .min(PAGE_EVENTS_MAX)
+}
+
+/// Returns the time of an event; one that has none is old.
+fn time_of(event: &Event) -> DateTime<Utc> {
+    let time = event.create_time.unwrap_or_default();
+    let nanos = u32::try_from(time.nanos).unwrap_or(0);
+    DateTime::from_timestamp(time.seconds, nanos).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_stops_at_the_most_deliveries_that_may_wait() {
+        let most = WAITING_DELIVERIES_MAX;
+        assert_eq!(room(0), PAGE_EVENTS_MAX);
+        assert_eq!(room(most - PAGE_EVENTS_MAX), PAGE_EVENTS_MAX);
+        assert_eq!(room(most - 1), 1);
+        assert_eq!((room(most), room(most + 1)), (0, 0));
+    }
+
+    #[test]
+    fn the_time_of_an_event_is_to_the_microsecond() {
+        let create_time = prost_types::Timestamp {
+            seconds: 1_700_000_000,
+            nanos: 123_456_000,
+        };
+        let event = Event {
+            create_time: Some(create_time),
+            ..Event::default()
+        };
+        assert_eq!(time_of(&event).timestamp_micros(), 1_700_000_000_123_456);
+        assert_eq!(time_of(&Event::default()), DateTime::UNIX_EPOCH);
+    }
+}
