@@ -1,5 +1,6 @@
 //! Runs background work of the services when a sequence says so.
 
+use homeroom_invitations::app::retention::Retention;
 use homeroom_kit::Result;
 use tokio::task::JoinHandle;
 
@@ -32,7 +33,7 @@ impl Stage {
             Work::Forget => self.in_invitations(async move {
                 Ok(membership.prune_request_ids_once().await?
                     + invitations.prune_request_ids_once().await?
-                    + invitations.prune_logs_once().await?)
+                    + invitations.prune_logs_once(&Retention::default()).await?)
             }),
         }
     }

@@ -93,11 +93,10 @@ impl Qr {
 
     /// Returns lines for a terminal, in its colors.
     pub(super) fn text(&self) -> String {
+        let (begin, end) = (format!("{INK}"), format!("{INK:#}"));
         let drawn = self.0.render::<Dense1x2>().build();
-        drawn
-            .lines()
-            .map(|line| format!("{INK}{line}{INK:#}\n"))
-            .collect()
+        let inked = drawn.lines().map(|line| [&begin, line, &end].concat());
+        inked.collect::<Vec<String>>().join("\n") + "\n"
     }
 
     /// Returns true for each dark module, line by line.

@@ -20,7 +20,7 @@ const ROWS: u32 = 4;
 /// The margin of a page, in millimeters: what common printers leave blank.
 const MARGIN_MM: f64 = 10.0;
 /// Names longer than this are set smaller.
-const NAME_CHARS_LARGE_MAX: usize = 40;
+const NAME_CHARS_LARGE_MAX: usize = 30;
 /// The columns of the table.
 const TABLE: [&str; 4] = ["name", "phrase", "url", "expiry"];
 /// A spreadsheet takes a cell that begins with one of these for a formula.
@@ -32,8 +32,8 @@ const STYLE: &str = "
 .slip { break-inside: avoid; border: 0.3mm dashed #888; padding: 4mm 5mm; display: grid; grid-template-columns: 1fr 30mm; grid-template-rows: auto auto 1fr auto; column-gap: 4mm; row-gap: 1.5mm; }
 .place { font-size: 8.5pt; }
 .name { font-size: 13pt; }
-.long { font-size: 9pt; }
-.phrase { font-size: 20pt; font-weight: bold; line-height: 1.1; align-self: center; overflow-wrap: normal; }
+.long { font-size: 10pt; }
+.phrase { font-size: 20pt; font-weight: bold; line-height: 1.1; align-self: center; overflow-wrap: normal; font-variant-ligatures: none; }
 .qr { grid-column: 2; grid-row: 1 / 4; }
 .steps { grid-column: 1 / 3; font-size: 8.5pt; }
 .steps ol { padding-left: 1.3em; margin-bottom: 1mm; }
@@ -69,14 +69,14 @@ pub(super) fn request(class: &str, students: &[Student]) -> Value {
             "externalId": student.external_id,
         }})
     });
-    let mut request = json!({"parent": class, "requests": tokens.collect::<Vec<_>>()});
-    request["requestId"] = request_id(&request).to_string().into();
-    request
+    let tokens = Value::Array(tokens.collect());
+    let id = request_id(class, &tokens).to_string();
+    json!({"parent": class, "requests": tokens, "requestId": id})
 }
 
-/// Returns an id that depends on the request alone (a UUID of version 8).
-fn request_id(request: &Value) -> Uuid {
-    let digest = digest(&SHA256, request.to_string().as_bytes());
+/// Returns an id that depends on class and tokens alone (a UUID of version 8).
+fn request_id(class: &str, tokens: &Value) -> Uuid {
+    let digest = digest(&SHA256, format!("{class}\n{tokens}").as_bytes());
     let mut bytes = Bytes::default();
     for (byte, of_digest) in bytes.iter_mut().zip(digest.as_ref()) {
         *byte = *of_digest;
@@ -159,7 +159,7 @@ pub(super) fn html(sheet: &Sheet, slips: &[Slip]) -> Result<String, QrError> {
 
 fn slip_html(sheet: &Sheet, slip: &Slip) -> Result<String, QrError> {
     let (school, class) = (isolated(sheet.school), isolated(sheet.class));
-    let size = if slip.name.chars().count() > NAME_CHARS_LARGE_MAX {
+    let name_class = if slip.name.chars().count() > NAME_CHARS_LARGE_MAX {
         "name long"
     } else {
         "name"
@@ -173,7 +173,7 @@ fn slip_html(sheet: &Sheet, slip: &Slip) -> Result<String, QrError> {
     let steps = numbered(&steps);
     Ok(format!(
         "<article class=\"slip\">\n<p class=\"place\">{school} · {class}</p>\n\
-         <h2 class=\"{size}\" dir=\"auto\">{name}</h2>\n<p class=\"phrase\">{phrase}</p>\n\
+         <h2 class=\"{name_class}\" dir=\"auto\">{name}</h2>\n<p class=\"phrase\">{phrase}</p>\n\
          <div class=\"qr\">{code}</div>\n<div class=\"steps\">\n{steps}<p>{ends}</p>\n</div>\n</article>\n"
     ))
 }
@@ -269,7 +269,7 @@ mod tests {
         assert!(
             of("<img src=x onerror=alert(1)>").contains(">&lt;img src=x onerror=alert(1)&gt;</h2>")
         );
-        assert!(of("דנה לוי").contains("dir=\"auto\">דנה לוי</h2>"));
+        assert!(of("עדה לאבלייס").contains("dir=\"auto\">עדה לאבלייס</h2>"));
         assert!(of(&"x".repeat(NAME_CHARS_LARGE_MAX)).contains("class=\"name\""));
         assert!(of(&"x".repeat(NAME_CHARS_LARGE_MAX + 1)).contains("class=\"name long\""));
     }
@@ -304,7 +304,7 @@ mod tests {
             "\tx",
             "\rx",
             "Ada \"A\", L",
-            "李 = 1",
+            "艾達 = 1",
         ];
         let table = csv(&names.map(slip)).unwrap();
         let text = std::str::from_utf8(&table).unwrap();
@@ -315,7 +315,7 @@ mod tests {
         let mut reader = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
         let read: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
         for (record, name) in read.iter().zip(names) {
-            let guard = if name.starts_with(['A', '李']) {
+            let guard = if name.starts_with(['A', '艾']) {
                 ""
             } else {
                 "'"
@@ -335,11 +335,11 @@ mod tests {
             assert!(Uuid::try_parse(&id).is_ok());
             id
         };
-        assert_eq!(id("a", &["Ada", "Grace"]), id("a", &["Ada", "Grace"]));
+        assert_eq!(id("a", &["Ada", "Sam"]), id("a", &["Ada", "Sam"]));
         let all = [
-            id("a", &["Ada", "Grace"]),
-            id("b", &["Ada", "Grace"]),
-            id("a", &["Grace", "Ada"]),
+            id("a", &["Ada", "Sam"]),
+            id("b", &["Ada", "Sam"]),
+            id("a", &["Sam", "Ada"]),
             id("a", &["Ada"]),
         ];
         let different: std::collections::HashSet<&String> = all.iter().collect();
@@ -352,7 +352,7 @@ mod tests {
             "displayName": "Ada", "phrase": "amber otter", "expireTime": "2027-01-15T08:00:00Z",
             "inviteUrl": "https://join.example/t/amber-otter",
         });
-        let revoked = json!({"displayName": "Alan", "phrase": "", "inviteUrl": "", "expireTime": "2027-01-15T08:00:00Z"});
+        let revoked = json!({"displayName": "Somebody", "phrase": "", "inviteUrl": "", "expireTime": "2027-01-15T08:00:00Z"});
         let refused = json!({
             "code": 3, "message": "Correct the fields.",
             "details": [{"reason": "EMAIL_MALFORMED"}, {"fieldViolations": [{"field": "token.assigned_email", "description": "is no address"}]}],
@@ -362,18 +362,18 @@ mod tests {
         ]});
         let students = [
             student("Ada", 2),
-            student("Grace", 3),
-            student("Alan", 5),
+            student("Sam", 3),
+            student("Somebody", 5),
             student("Mary", 6),
         ];
         let (slips, without) = slips_of(&students, &answer);
         assert_eq!(slips, [slip("Ada")]);
         assert_eq!(
             without[0],
-            "line 3, Grace: Correct the fields. token.assigned_email: is no address"
+            "line 3, Sam: Correct the fields. token.assigned_email: is no address"
         );
         assert!(
-            without[1].starts_with("line 5, Alan: ") && without[1].contains("revoked"),
+            without[1].starts_with("line 5, Somebody: ") && without[1].contains("revoked"),
             "{without:?}"
         );
         assert!(without[2].starts_with("line 6, Mary: "), "{without:?}");

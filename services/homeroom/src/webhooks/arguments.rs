@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
-use crate::connection_arguments::{INVITATIONS_ADDRESS_DEFAULT, MEMBERSHIP_ADDRESS_DEFAULT, TlsArguments};
+use crate::connection_arguments::{
+    INVITATIONS_ADDRESS_DEFAULT, MEMBERSHIP_ADDRESS_DEFAULT, TlsArguments,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct WebhooksArguments {
