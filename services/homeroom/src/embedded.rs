@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use chrono::TimeDelta;
-use homeroom_invitations::domain::public_url::PublicUrl;
+use homeroom_invitations::{app::retention::Retention, domain::public_url::PublicUrl};
 use homeroom_kit::{
     auth::{Claims, Signer, Verifier},
     clock::{SharedClock, SystemClock},
@@ -36,6 +36,10 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: TrustedProxies,
     /// Maximum number of open connections, half of them for each service.
     pub(crate) connections_max: usize,
+    /// The days for which both services keep their events; None: for ever.
+    pub(crate) retention_events_days: Option<u32>,
+    /// How long invitations keeps logs and particulars.
+    pub(crate) retention: Retention,
 }
 
 /// Two running services and the key that mints tokens for them.
@@ -69,6 +73,7 @@ impl Embedded {
             Ok(homeroom_kit::service::Settings {
                 listen,
                 connections_max,
+                retention_events_days: settings.retention_events_days,
                 ..homeroom_kit::service::Settings::local(
                     folder.database(database)?,
                     Arc::new(verifier),
@@ -101,6 +106,7 @@ impl Embedded {
             homeroom_invitations::Config {
                 public_url: settings.public_url,
                 trusted_proxies: settings.trusted_proxies,
+                retention: settings.retention,
                 ..config
             },
             dependencies(),

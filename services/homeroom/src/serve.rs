@@ -3,8 +3,10 @@
 use std::{env, net::SocketAddr, path::Path};
 
 use anstream::println;
+use homeroom_invitations::app::retention::Retention;
 use homeroom_kit::{
     config::Reader,
+    retention::read_events_days,
     server::{self, TrustedProxies},
     shutdown::Shutdown,
     telemetry,
@@ -26,9 +28,13 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
             return Err(beyond_loopback(flag, address).into());
         }
     }
-    let (connections_max, trusted_proxies) = start(|reader| {
-        let connections_max = server::read_connections_max(reader);
-        (connections_max, TrustedProxies::read(reader))
+    let (connections_max, trusted_proxies, retention_events_days, retention) = start(|reader| {
+        (
+            server::read_connections_max(reader),
+            TrustedProxies::read(reader),
+            read_events_days(reader),
+            Retention::read(reader),
+        )
     })?;
     let shutdown = Shutdown::on_signals()?;
     let folder = DataFolder::open_or_create(&arguments.data)?;
@@ -39,6 +45,8 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         public_url: arguments.public_url.clone(),
         trusted_proxies,
         connections_max,
+        retention_events_days,
+        retention,
     };
     let starting = Box::pin(Embedded::start(&folder, settings, shutdown.clone()));
     let Some(embedded) = shutdown.unless_begun(starting).await else {

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::config::Reader;
 
 /// The name of the setting of the days for which events are kept.
-pub const RETENTION_EVENTS_SETTING: &str = "RETENTION_EVENTS_DAYS";
+const RETENTION_EVENTS_SETTING: &str = "RETENTION_EVENTS_DAYS";
 /// The fewest days for which events are kept, so that a follower that was away for weeks misses
 /// none (P5, R11).
 pub const RETENTION_EVENTS_DAYS_MIN: u32 = 30;
@@ -23,6 +23,11 @@ pub fn read_days(reader: &mut Reader, name: &str, min: u32) -> Option<u32> {
     })
 }
 
+/// Reads `RETENTION_EVENTS_DAYS`: the days for which events are kept; `None` means for ever.
+pub fn read_events_days(reader: &mut Reader) -> Option<u32> {
+    read_days(reader, RETENTION_EVENTS_SETTING, RETENTION_EVENTS_DAYS_MIN)
+}
+
 /// Returns the time before which data that is kept for so many days is past its retention.
 #[must_use]
 pub fn kept_since(now: DateTime<Utc>, days: u32) -> DateTime<Utc> {
@@ -37,11 +42,7 @@ mod tests {
     fn f9_events_are_kept_for_30_to_3650_days_or_for_ever() {
         let read = |days: &str| {
             let mut reader = Reader::new(&[(RETENTION_EVENTS_SETTING, days)]);
-            let read = read_days(
-                &mut reader,
-                RETENTION_EVENTS_SETTING,
-                RETENTION_EVENTS_DAYS_MIN,
-            );
+            let read = read_events_days(&mut reader);
             reader.finish().map(|()| read).map_err(|errors| errors.0)
         };
         assert_eq!(read(""), Ok(None));

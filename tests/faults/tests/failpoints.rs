@@ -38,13 +38,14 @@ const TRANSACTIONS_OF_THE_STORY: &[&str] = &[
     "membership.raise_fence",       // RaiseFence (P7)
 ];
 
-/// Transactions that need more than the story: two concurrent attempts of a person, days, a
+/// Transactions that need more than the story: two concurrent attempts of a person, days, a retention, a
 /// poisoned event, a deleted class, 50 wrong guesses, another key, a request that waits for an hour.
 const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.attach",
     "invitations.call_off_erasure",
     "invitations.fold_codes",
     "invitations.follow_one",
+    "invitations.forget_persons",
     "invitations.free_codes",
     "invitations.guess_guard",
     "invitations.rotate_keys",

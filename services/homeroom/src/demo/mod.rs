@@ -8,7 +8,7 @@ mod story;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use homeroom_invitations::domain::public_url::PublicUrl;
+use homeroom_invitations::{app::retention::Retention, domain::public_url::PublicUrl};
 use homeroom_kit::{
     server::{CONNECTIONS_DEFAULT, TrustedProxies},
     shutdown::Shutdown,
@@ -39,6 +39,8 @@ pub(crate) async fn run(arguments: &DemoArguments) -> Result<(), Failure> {
         public_url: PublicUrl::parse(PUBLIC_URL_DEFAULT)?,
         trusted_proxies: TrustedProxies::default(),
         connections_max: CONNECTIONS_DEFAULT,
+        retention_events_days: None,
+        retention: Retention::default(),
     };
     let starting = Box::pin(Embedded::start(&folder, settings, shutdown.clone()));
     let Some(embedded) = shutdown.unless_begun(starting).await else {
@@ -116,6 +118,8 @@ mod tests {
             public_url: PublicUrl::parse(PUBLIC_URL_DEFAULT).unwrap(),
             trusted_proxies: TrustedProxies::default(),
             connections_max: CONNECTIONS_DEFAULT,
+            retention_events_days: None,
+            retention: Retention::default(),
         };
         let embedded = Embedded::start(&folder, settings, Shutdown::new())
             .await

@@ -55,7 +55,7 @@ impl Default for Retention {
 
 impl Retention {
     /// Reads the settings.
-    pub(crate) fn read(reader: &mut Reader) -> Self {
+    pub fn read(reader: &mut Reader) -> Self {
         let mut days = |name, min| read_days(reader, name, min);
         Self {
             refused_attempts_days: days(

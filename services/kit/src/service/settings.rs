@@ -13,7 +13,7 @@ use crate::{
     database::Url,
     keys::KeyRing,
     metrics,
-    retention::{RETENTION_EVENTS_DAYS_MIN, RETENTION_EVENTS_SETTING, read_days},
+    retention::read_events_days,
     server::{self, ServerOptions},
     tls::{self, ServerTls},
 };
@@ -65,8 +65,7 @@ impl Settings {
         let keys = reader.required("KEYS_FILE", KeyRing::read_named);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
         let connections_max = server::read_connections_max(reader);
-        let retention_events_days =
-            read_days(reader, RETENTION_EVENTS_SETTING, RETENTION_EVENTS_DAYS_MIN);
+        let retention_events_days = read_events_days(reader);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
         let metrics_listen = metrics::read_address(reader, insecure_plaintext);
         let tls = tls::read_server(reader, listen, insecure_plaintext);
