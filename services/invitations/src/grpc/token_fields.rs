@@ -120,11 +120,13 @@ pub(crate) fn new_enrollment_code(
     let code = read_code(v, &message.code);
     let fields = code_fields(v, &Mask::all(), message, acknowledged.broad_domain);
     let code = code?;
-    // An invalid domain is reported separately, and will limit the code once it is corrected.
+    // An invalid domain is reported separately, and will limit the code once it is corrected. One that strangers have
+    // addresses in, as the platform acknowledges, does not.
     let domains = &message.email_domains;
     let strangers =
         |text: &String| DomainRule::acknowledged(text).is_ok_and(|rule| rule.is_broad());
-    let guarded = !domains.is_empty() && !domains.iter().any(strangers);
+    let admits_strangers = acknowledged.broad_domain && domains.iter().any(strangers);
+    let guarded = !domains.is_empty() && !admits_strangers;
     let valid = (fields.valid_from, fields.valid_till);
     if let (Patch::Set(from), Patch::Set(till)) = valid {
         check_code(v, &code, (from, till), guarded, acknowledged.weak);
