@@ -11,6 +11,7 @@ mod every_way;
 mod good_requests;
 mod guessing;
 mod membership;
+mod moves;
 mod people;
 mod provenance;
 mod proxies;
@@ -38,7 +39,7 @@ const RULES: [(char, usize); 6] = [
     ('b', 16),
     ('c', 14),
     ('x', 9),
-    ('r', 14),
+    ('r', 15),
     ('s', 7),
 ];
 

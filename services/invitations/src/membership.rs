@@ -12,7 +12,7 @@ use homeroom_api::{
     membership::v1::{AdmitRequest, JoinRequest, Member, Permission},
     names::{Place, RedemptionName},
 };
-use homeroom_kit::Result;
+use homeroom_kit::{Result, erasure::Replacement};
 
 pub use client::{MembershipClient, MembershipUrlMalformed};
 
@@ -121,6 +121,10 @@ pub trait Membership: Send + Sync + fmt::Debug {
 
     /// Erases the person, once for each pseudonym; the feed then has events about it. `LAST_OWNER` changes nothing.
     async fn erase_user(&self, user: &UserId, pseudonym: &UserId) -> Result<()>;
+
+    /// Makes the user's records those of the other account, once for each id of a move (R15); the feed then has events
+    /// about it.
+    async fn move_user(&self, replacement: &Replacement, id: &UserId) -> Result<()>;
 
     /// Returns at most `page_size` events of the feed of every organization after `page_token` (empty: from its
     /// beginning) (P5).

@@ -1,4 +1,5 @@
-//! Erases a person from stored data (R13): a pseudonym takes the place of the user id.
+//! Puts another id in place of a user's in stored data: a pseudonym when a person is erased (R13), the person's other
+//! account when two become one (R15).
 
 use homeroom_api::ids::{OrganizationId, PSEUDONYM_PREFIX, UserId};
 use uuid::Uuid;
@@ -10,23 +11,39 @@ pub fn pseudonym(id: Uuid) -> status::Result<UserId> {
     UserId::parse(&format!("{PSEUDONYM_PREFIX}{id}")).map_err(status::Error::internal)
 }
 
-/// A user and the pseudonym that replaces them.
+/// Returns the id of a move of one account to another, which no pseudonym equals.
+pub fn move_id(id: Uuid) -> status::Result<UserId> {
+    UserId::parse(&format!("{MOVE_PREFIX}{id}")).map_err(status::Error::internal)
+}
+
+/// Returns true for the id of a move.
+#[must_use]
+pub fn is_move_id(id: &UserId) -> bool {
+    let uuid = id.as_str().strip_prefix(MOVE_PREFIX);
+    uuid.is_some_and(|uuid| Uuid::try_parse(uuid).is_ok())
+}
+
+/// The prefix of the id of a move. `EraseUser` takes no such id for a pseudonym: a service of the version before moves
+/// cannot mistake one for an erasure.
+const MOVE_PREFIX: &str = "moved-";
+
+/// A user and the id that replaces theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
     /// The user.
     pub user: UserId,
-    /// The pseudonym.
-    pub pseudonym: UserId,
+    /// The pseudonym, or the person's other account.
+    pub by: UserId,
 }
 
 impl Replacement {
-    /// Returns the text with the pseudonym if it is the user's id or a resource name that ends with
+    /// Returns the text with the other id if it is the user's id or a resource name that ends with
     /// it, otherwise `None`.
     #[must_use]
     pub fn text(&self, text: &str) -> Option<String> {
         let before = text.strip_suffix(self.user.as_str())?;
         let whole = before.is_empty() || before == "users/" || before.ends_with("/members/");
-        whole.then(|| format!("{before}{}", self.pseudonym))
+        whole.then(|| format!("{before}{}", self.by))
     }
 }
 
@@ -89,7 +106,7 @@ mod tests {
     fn replacement() -> Replacement {
         Replacement {
             user: UserId::parse("ada").unwrap(),
-            pseudonym: UserId::parse("erased-1").unwrap(),
+            by: UserId::parse("erased-1").unwrap(),
         }
     }
 
@@ -116,7 +133,9 @@ mod tests {
     #[test]
     fn r13_a_pseudonym_is_told_from_other_ids() {
         let made = pseudonym(Uuid::from_u128(7)).unwrap();
-        assert!(made.is_pseudonym());
+        assert!(made.is_pseudonym() && !is_move_id(&made));
+        let moved = move_id(Uuid::from_u128(7)).unwrap();
+        assert!(is_move_id(&moved) && !moved.is_pseudonym());
         for other in [
             "erased-",
             "erased-1",

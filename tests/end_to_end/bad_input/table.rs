@@ -86,7 +86,7 @@ pub(crate) fn spoilers() -> Vec<Spoilt> {
 fn names() -> Vec<Spoilt> {
     let mut rows = Vec::new();
     #[rustfmt::skip]
-    let paths = ["name", "parent", "organization.name", "class.name", "member.name", "invite_token.name", "token.name", "enrollment_code.name", "class_code.name", "join_url.name", "redemption", "organization"];
+    let paths = ["name", "parent", "organization.name", "class.name", "member.name", "invite_token.name", "token.name", "enrollment_code.name", "class_code.name", "join_url.name", "redemption", "organization", "target", "move_id"];
     for path in paths {
         for (what, value) in [
             ("missing", String::new()),
@@ -152,6 +152,7 @@ fn nobodys_ids() -> Vec<Spoilt> {
             ("member.user", id.to_owned(), ""),
             ("user.user", id.to_owned(), ".RedemptionService."),
             ("name", format!("users/{id}"), ".UserService."),
+            ("target", format!("users/{id}"), ".UserService."),
         ] {
             rows.push(Spoilt {
                 of,

@@ -43,6 +43,7 @@ const CALLS: &[&str] = &[
     "GetAdmission",
     "CheckAccess",
     "EraseUser",
+    "MoveUser",
     "ListEvents",
 ];
 /// Methods that fail more often than the others.

@@ -41,12 +41,12 @@ checks! {
     I4 Note "an event of membership's feed was skipped":
         "SELECT 'event ' || event_id AS subject, event_type || ' of ' || subject || ': ' || cause AS detail \
          FROM skipped_events";
-    I8 ViolationIfQuiescent "an erasure is under way":
-        "SELECT pseudonym AS subject, 'a person stands in one service and a pseudonym in the other' AS detail \
+    I8 ViolationIfQuiescent "an erasure or a move is under way":
+        "SELECT pseudonym AS subject, 'a person stands in one service and another id in the other' AS detail \
          FROM erasures WHERE done_time IS NULL";
     I8 "an erasure is done and still tells of somebody":
-        "SELECT pseudonym AS subject, 'user_id, particulars or actor is not empty' AS detail FROM erasures \
-         WHERE done_time IS NOT NULL AND (user_id <> '' OR particulars <> '[]' OR actor <> '')";
+        "SELECT pseudonym AS subject, 'user_id, target, particulars or actor is not empty' AS detail FROM erasures \
+         WHERE done_time IS NOT NULL AND (user_id <> '' OR target <> '' OR particulars <> '[]' OR actor <> '')";
     I5 ViolationIfQuiescent "a fence is pending":
         "SELECT kind || ' ' || invitation_id AS subject, 'epoch ' || epoch || ', fence confirmed to ' || \
          fence_epoch AS detail FROM invitations WHERE fence_epoch < epoch";

@@ -51,8 +51,8 @@
 //! - **I8**: organization, class, person, invitation and epoch of redemption, invitation,
 //!   admission, join request and member agree.
 //!
-//! - **Erasures (R13)**: while an erasure is under way, one service may have the pseudonym and the
-//!   other still the person. Once it is done, both have the pseudonym.
+//! - **Erasures (R13) and moves (R15)**: while one is under way, one service may have the pseudonym, or
+//!   the person's other account, and the other still the person. Once it is done, both have the same.
 //!
 //! With [`Options::quiescent`] nothing may be under way (both services are stopped after everything
 //! settled, or idle and healthy): then every RESERVED row, every end not followed, every pending
@@ -162,6 +162,11 @@ pub async fn audit(
     let done = before.texts(done).await?;
     let mut erasing = after.texts("SELECT pseudonym FROM erasures").await?;
     erasing.retain(|pseudonym| !done.contains(pseudonym));
+    // A move of one account to another (R15) names its accounts as long as it is under way.
+    for snapshot in [&mut before, &mut after] {
+        let accounts = "SELECT target FROM erasures WHERE target <> ''";
+        erasing.extend(snapshot.texts(accounts).await?);
+    }
     let circumstances = Circumstances::new(options, skipped, erasing);
     redemptions::judge_all(
         [&mut before, &mut after],

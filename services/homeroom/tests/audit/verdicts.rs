@@ -79,24 +79,31 @@ async fn f9_events_past_their_retention_are_not_missed_and_later_ones_are(engine
     assert_eq!(all_lost.broken(), ["I6", "I7"], "{}", all_lost.text());
 }
 
-async fn r13_an_erasure_under_way_may_name_the_person_differently(engine: Engine) {
-    let databases = Databases::school(engine).await;
-    let erased = "UPDATE admissions SET user_id = 'erased-1' WHERE user_id = 'zed'";
-    databases.run(In::Membership, erased).await;
-    let begun = "INSERT INTO erasures (pseudonym, user_id, particulars, actor, create_time) \
-                 VALUES ('erased-1', 'zed', '[]', 'platform', {now})";
-    databases.run(In::Invitations, begun).await;
+async fn r13_r15_an_erasure_or_a_move_under_way_may_name_the_person_differently(engine: Engine) {
+    for (id, target, other) in [
+        ("erased-1", "", "erased-1"),
+        ("moved-1", "zed-new", "zed-new"),
+    ] {
+        let databases = Databases::school(engine).await;
+        let given = format!("UPDATE admissions SET user_id = '{other}' WHERE user_id = 'zed'");
+        databases.run(In::Membership, &given).await;
+        let begun = format!(
+            "INSERT INTO erasures (pseudonym, user_id, target, particulars, actor, create_time) \
+             VALUES ('{id}', 'zed', '{target}', '[]', 'platform', {{now}})"
+        );
+        databases.run(In::Invitations, &begun).await;
 
-    let live = databases.audit(&[]);
-    let strict = databases.audit(&["--quiescent", "--json"]);
+        let live = databases.audit(&[]);
+        let strict = databases.audit(&["--quiescent", "--json"]);
 
-    assert_eq!(live.status(), 0, "{}", live.text());
-    assert!(
-        live.text().contains("an erasure is under way: 1"),
-        "{}",
-        live.text()
-    );
-    assert_eq!(strict.broken(), ["I4", "I8"], "{}", strict.text());
+        assert_eq!(live.status(), 0, "{}", live.text());
+        assert!(
+            live.text().contains("an erasure or a move is under way: 1"),
+            "{}",
+            live.text()
+        );
+        assert_eq!(strict.broken(), ["I4", "I8"], "{}", strict.text());
+    }
 }
 
 async fn every_row_is_counted_and_the_first_are_shown(engine: Engine) {
@@ -152,8 +159,8 @@ on_both_engines! {
     a_healthy_school_is_clean_while_a_redemption_is_under_way,
     what_is_lowered_later_is_a_note,
     what_is_not_followed_yet_is_tolerated,
-    r13_an_erasure_under_way_may_name_the_person_differently,
     f9_events_past_their_retention_are_not_missed_and_later_ones_are,
+    r13_r15_an_erasure_or_a_move_under_way_may_name_the_person_differently,
     every_row_is_counted_and_the_first_are_shown,
     databases_that_cannot_be_judged_end_with_2,
 }

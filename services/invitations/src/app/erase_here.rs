@@ -1,15 +1,19 @@
-//! The last step of an erasure (R13): one transaction that gives redemptions to their pseudonyms and erases all other
-//! data about the person in this service.
+//! The last step of an erasure (R13) or of a move (R15): one transaction that gives redemptions to their pseudonyms, or
+//! to the other account, and erases or moves all other data about the person in this service.
 
 use std::collections::BTreeSet;
 
 use homeroom_api::ids::{OrganizationId, UserId};
-use homeroom_kit::{Result, erasure::marks_of, outbox::NewEvent};
+use homeroom_kit::{
+    Result,
+    erasure::{Mark, Replacement, marks_of},
+    outbox::NewEvent,
+};
 use uuid::Uuid;
 
 use super::App;
 use crate::{
-    redemption::ledger::Redemption,
+    redemption::{ledger::Redemption, reply::not_known_yet},
     store::{self, Erasure, Repository},
 };
 
@@ -26,7 +30,7 @@ impl App {
         let erased = async {
             let replacement = &erasure.replacement;
             // This comes first, so that a second process waits for one row and reads nothing.
-            if !repository.end_erasure(&replacement.pseudonym, now).await? {
+            if !repository.end_erasure(&erasure.id, now).await? {
                 // Another process has finished it; the person found here now has come since.
                 return Ok(());
             }
@@ -37,33 +41,63 @@ impl App {
                 .iter()
                 .map(|(redemption, to)| (redemption.id, to.clone()))
                 .collect();
-            repository.give_redemptions(&given).await?;
+            let invitations = redemptions
+                .iter()
+                .map(|(redemption, _)| redemption.invitation_id);
+            let invitations: BTreeSet<Uuid> = invitations.collect();
+            let invitations: Vec<Uuid> = invitations.into_iter().collect();
+            repository.lock_invitations(&invitations).await?;
+            if !repository.give_redemptions(&given).await? {
+                // The other account redeems the same invitation at this moment.
+                return Err(not_known_yet());
+            }
+            let marks = if erasure.is_move() {
+                Vec::new()
+            } else {
+                forget(&mut repository, erasure, &organizations, &given).await?
+            };
             repository
-                .assign_to_nobody(&organizations, &erasure.known, &replacement.pseudonym)
+                .replace(&organizations, replacement, &marks)
                 .await?;
-            let known = erasure.known.iter().map(|known| {
-                let texts = [known.email.as_str(), known.external_id.as_str()];
-                (&known.organization, texts)
-            });
-            let marks = marks_of(&replacement.user, known);
-            repository
-                .pseudonymize(&organizations, replacement, &marks)
-                .await?;
+            let event = if erasure.is_move() {
+                NewEvent::user_moved
+            } else {
+                NewEvent::user_erased
+            };
             let events: Vec<NewEvent> = organizations
                 .iter()
-                .map(|organization| {
-                    NewEvent::user_erased(organization, replacement, &erasure.actor)
-                })
+                .map(|organization| event(organization, replacement, &erasure.actor))
                 .collect();
             repository.outbox().append(&events, now, random).await?;
-            store::Result::Ok(())
+            Ok(())
         }
         .await;
-        Ok(store::end(repository, "erase", erased).await?)
+        store::end(repository, "erase", erased).await
     }
 }
 
-/// Returns the organizations in which something must be erased here.
+/// Erases what an erasure loses and a move keeps: the particulars of these redemptions, and the tokens assigned to the
+/// person. Returns the marks of stored answers that mention the person.
+async fn forget(
+    repository: &mut Repository,
+    erasure: &Erasure,
+    organizations: &BTreeSet<OrganizationId>,
+    given: &[(Uuid, UserId)],
+) -> Result<Vec<Mark>> {
+    let ids: Vec<Uuid> = given.iter().map(|(id, _)| *id).collect();
+    repository.forget_particulars(&ids).await?;
+    let Replacement { user, by } = &erasure.replacement;
+    repository
+        .assign_to_nobody(organizations, &erasure.known, by)
+        .await?;
+    let known = erasure.known.iter().map(|known| {
+        let texts = [known.email.as_str(), known.external_id.as_str()];
+        (&known.organization, texts)
+    });
+    Ok(marks_of(user, known))
+}
+
+/// Returns the organizations in which something must be erased or moved here.
 async fn concerned(
     repository: &mut Repository,
     erasure: &Erasure,

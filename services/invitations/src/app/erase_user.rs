@@ -1,8 +1,9 @@
-//! `EraseUser` (R13): erases a person from both services, in steps that are finished once begun.
+//! `EraseUser` (R13): erases a person from both services, in steps that are finished once begun. `MoveUser` (R15) is the
+//! same, except that the person's other account takes the place of the pseudonym and nothing is lost.
 //!
 //! 1. The erasure is recorded with its pseudonym. Redemptions of the person that membership has not
 //!    answered are driven to their end: a use is given back only on its word (P1).
-//! 2. Membership erases in one transaction, once for each pseudonym.
+//! 2. Membership erases in one transaction, once for each pseudonym; it moves once for each id of a move.
 //! 3. Its feed is followed past that point: a reader of an older page of it writes nothing any more.
 //! 4. One transaction gives each redemption that membership now ascribes to a pseudonym to that
 //!    pseudonym, and erases all other data.
@@ -10,7 +11,7 @@
 //! A redemption that membership answers after step 2 belongs to a new person under the same user id, and stays. So the
 //! two services agree on the owner of each redemption, whatever happens in between.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -22,7 +23,7 @@ use homeroom_api::{
 use homeroom_kit::{
     Error, Result,
     auth::Caller,
-    erasure::{Replacement, pseudonym},
+    erasure::{Replacement, move_id, pseudonym},
     request_ids::Claimed,
     rpc::require_unbound,
 };
@@ -50,12 +51,12 @@ const FEED_PAGES_MAX: u32 = 200;
 pub const ERASURES_BATCH: u32 = 20;
 
 impl App {
-    /// Erases the person. If it cannot be finished now, it fails with `MEMBERSHIP_UNAVAILABLE` or
-    /// `DATABASE_UNAVAILABLE`, and is finished later in any case.
-    pub async fn erase_user(
+    /// Erases the person, or makes their records those of another account, the target. If it cannot be finished now, it
+    /// fails with `MEMBERSHIP_UNAVAILABLE` or `DATABASE_UNAVAILABLE`, and is finished later in any case.
+    pub async fn replace_user(
         self: &Arc<Self>,
         caller: &Caller,
-        user: UserId,
+        (user, target): (UserId, Option<UserId>),
         request: Option<Claimed>,
     ) -> Result<()> {
         require_unbound(caller)?;
@@ -63,7 +64,10 @@ impl App {
         let caller = caller.clone();
         self.writes
             .run(async move {
-                match app.begin_erasure(&caller, user, request.as_ref()).await? {
+                match app
+                    .begin_erasure(&caller, (user, target), request.as_ref())
+                    .await?
+                {
                     ErasureState::UnderWay(erasure) => app.finish_erasure(&erasure).await,
                     ErasureState::Done => Ok(()),
                 }
@@ -89,8 +93,8 @@ impl App {
             match self.finish_erasure(&erasure).await {
                 Ok(()) => finished += 1,
                 Err(error) => {
-                    let pseudonym = &erasure.replacement.pseudonym;
-                    tracing::warn!(%error, %pseudonym, "an erasure stays under way");
+                    let id = &erasure.id;
+                    tracing::warn!(%error, %id, "an erasure or a move stays under way");
                 }
             }
         }
@@ -98,11 +102,11 @@ impl App {
     }
 
     /// Returns the erasure that the request is about: the one that it began before, the person's erasure under way, or
-    /// a new one. `LAST_OWNER` begins none.
+    /// a new one. `LAST_OWNER` begins none. The same holds for moves.
     async fn begin_erasure(
         &self,
         caller: &Caller,
-        user: UserId,
+        (user, target): (UserId, Option<UserId>),
         request: Option<&Claimed>,
     ) -> Result<ErasureState> {
         if let Some((key, body)) = request {
@@ -117,14 +121,17 @@ impl App {
                 return Ok(state);
             }
         }
-        let known = self
-            .membership
-            .look_at_person(&user, caller.deadline)
-            .await?;
+        let known = if target.is_some() {
+            Vec::new()
+        } else {
+            self.membership
+                .look_at_person(&user, caller.deadline)
+                .await?
+        };
         let mut repository = self.store.write().await?;
         let now = self.clock.now();
         let begun = self
-            .begin_in(&mut repository, caller, user, known, request, now)
+            .begin_in(&mut repository, caller, (user, target), known, request, now)
             .await;
         end(repository, "begin_erasure", begun).await
     }
@@ -133,7 +140,7 @@ impl App {
         &self,
         repository: &mut Repository,
         caller: &Caller,
-        user: UserId,
+        (user, target): (UserId, Option<UserId>),
         known: Vec<PersonKnown>,
         request: Option<&Claimed>,
         now: DateTime<Utc>,
@@ -150,7 +157,7 @@ impl App {
             erasure
         } else {
             let erasure = self
-                .new_erasure(repository, caller, user, known, now)
+                .new_erasure(repository, caller, (user, target.clone()), known, now)
                 .await?;
             if repository.insert_erasure(&erasure).await? {
                 erasure
@@ -162,18 +169,23 @@ impl App {
                 begun.ok_or_else(not_known_yet)?
             }
         };
+        let wanted = target.as_ref().unwrap_or(&erasure.id);
+        if erasure.replacement.by != *wanted {
+            // The person is being erased, or moved to another account: that is finished first.
+            return Err(not_known_yet());
+        }
         // The entry says who asked for an erasure (R12), not of whom.
-        let subject = UserName(erasure.replacement.pseudonym.clone()).to_string();
+        let subject = UserName(erasure.replacement.by.clone()).to_string();
         let entry = AuditEntry {
             actor: erasure.actor.clone(),
             ..audit::entry(caller, subject, None, now, self.random.as_ref())
         };
         repository.append_audit_entries(&[entry]).await?;
         if let Some((key, _)) = request {
-            let pseudonym = erasure.replacement.pseudonym.as_str();
+            let id = erasure.id.as_str();
             repository
                 .request_ids()
-                .complete(key, pseudonym.as_bytes())
+                .complete(key, id.as_bytes())
                 .await?;
         }
         Ok(ErasureState::UnderWay(Box::new(erasure)))
@@ -183,23 +195,29 @@ impl App {
         &self,
         repository: &mut Repository,
         caller: &Caller,
-        user: UserId,
+        (user, target): (UserId, Option<UserId>),
         known: Vec<PersonKnown>,
         now: DateTime<Utc>,
     ) -> Result<Erasure> {
         let mut id = [0; 16];
         // The id is random, so that not even its time leads back to the person.
         self.random.fill(&mut id);
-        let pseudonym = pseudonym(uuid::Builder::from_random_bytes(id).into_uuid())?;
-        let mut all = repository.known_of_person(&user).await?;
-        all.extend(known);
+        let id = uuid::Builder::from_random_bytes(id).into_uuid();
+        let (id, by, all) = if let Some(target) = target {
+            (move_id(id)?, target, BTreeSet::new())
+        } else {
+            let mut all = repository.known_of_person(&user).await?;
+            all.extend(known);
+            (pseudonym(id)?, pseudonym(id)?, all)
+        };
         let actor = if caller.user == user {
-            pseudonym.to_string()
+            by.to_string()
         } else {
             caller.user.to_string()
         };
         Ok(Erasure {
-            replacement: Replacement { user, pseudonym },
+            id,
+            replacement: Replacement { user, by },
             known: all.into_iter().collect(),
             actor,
             create_time: now,
@@ -210,21 +228,26 @@ impl App {
     async fn finish_erasure(&self, erasure: &Erasure) -> Result<()> {
         let replacement = &erasure.replacement;
         self.settle_reserved_of(&replacement.user).await?;
-        let erased = self
-            .membership
-            .erase_user(&replacement.user, &replacement.pseudonym)
-            .await;
+        let erased = if erasure.is_move() {
+            // A redemption of the other account that is in progress would meet one that waits (P2).
+            self.settle_reserved_of(&replacement.by).await?;
+            self.membership.move_user(replacement, &erasure.id).await
+        } else {
+            self.membership
+                .erase_user(&replacement.user, &replacement.by)
+                .await
+        };
         match erased {
             Err(error) if error.reason() == ErrorReason::LastOwner => {
                 let mut repository = self.store.write().await?;
-                repository.delete_erasure(&replacement.pseudonym).await?;
+                repository.delete_erasure(&erasure.id).await?;
                 repository.commit("call_off_erasure").await?;
                 return Err(error);
             }
             other => other?,
         }
         self.follow_to_the_end().await?;
-        let redemptions = self.redemptions_of_pseudonyms(&replacement.user).await?;
+        let redemptions = self.redemptions_of_others(&replacement.user).await?;
         self.erase_here(erasure, &redemptions).await
     }
 
@@ -286,8 +309,8 @@ impl App {
         Ok(repository.get_feed_position(MEMBERSHIP_FEED).await?)
     }
 
-    /// Returns the person's redemptions that membership ascribes to a pseudonym, each settled, with that pseudonym.
-    async fn redemptions_of_pseudonyms(&self, user: &UserId) -> Result<Vec<(Redemption, UserId)>> {
+    /// Returns the person's redemptions that membership ascribes to another id, each settled, with that id.
+    async fn redemptions_of_others(&self, user: &UserId) -> Result<Vec<(Redemption, UserId)>> {
         let mut found = Vec::new();
         let mut after = None;
         while let Some(page) = self.next_page(user, &mut after).await? {

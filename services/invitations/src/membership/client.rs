@@ -14,15 +14,16 @@ use homeroom_api::{
     ids::UserId,
     membership::v1::{
         AdmitRequest, BatchAdmitRequest, CheckAccessRequest, EraseUserRequest, GetAdmissionRequest,
-        Permission, RaiseFenceRequest, admission_service_client::AdmissionServiceClient,
-        batch_admit_response, event_service_client::EventServiceClient,
-        user_service_client::UserServiceClient,
+        MoveUserRequest, Permission, RaiseFenceRequest,
+        admission_service_client::AdmissionServiceClient, batch_admit_response,
+        event_service_client::EventServiceClient, user_service_client::UserServiceClient,
     },
     names::{Place, RedemptionName, UserName},
 };
 use homeroom_kit::{
     Error, Result, SharedClock,
     auth::{Claims, Scope, Scopes, Signer},
+    erasure::Replacement,
     failpoints::{self, Injected, Moment},
     secret::SecretText,
     status::code_name,
@@ -406,6 +407,15 @@ impl Membership for MembershipClient {
             validate_only: false,
         };
         ask!(self.users.erase_user, "EraseUser", message, None).map(|_| ())
+    }
+
+    async fn move_user(&self, replacement: &Replacement, id: &UserId) -> Result<()> {
+        let message = MoveUserRequest {
+            name: UserName(replacement.user.clone()).to_string(),
+            target: UserName(replacement.by.clone()).to_string(),
+            move_id: id.to_string(),
+        };
+        ask!(self.users.move_user, "MoveUser", message, None).map(|_| ())
     }
 
     async fn list_events(&self, page_size: u32, page_token: &str) -> Result<ListEventsResponse> {

@@ -1,4 +1,4 @@
-//! Erasures, and the data kept about a person in every organization (R13).
+//! Erasures and moves of accounts, and the data kept about a person in every organization (R13, R15).
 
 use std::collections::BTreeSet;
 
@@ -28,10 +28,12 @@ pub struct PersonKnown {
     pub external_id: String,
 }
 
-/// An erasure under way.
+/// An erasure, or a move of one account to another, under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Erasure {
-    /// The person and the pseudonym that replaces them in both services.
+    /// The id in both services: of an erasure the pseudonym, of a move an id of its own.
+    pub id: UserId,
+    /// The person, and the pseudonym or the other account that replaces them in both services.
     pub replacement: Replacement,
     /// The data known about the person.
     pub known: Vec<PersonKnown>,
@@ -39,6 +41,14 @@ pub struct Erasure {
     pub actor: String,
     /// The time at which it began.
     pub create_time: DateTime<Utc>,
+}
+
+impl Erasure {
+    /// Returns true if one account becomes another, and nothing is lost.
+    #[must_use]
+    pub fn is_move(&self) -> bool {
+        self.id != self.replacement.by
+    }
 }
 
 /// The progress of an erasure.
@@ -54,7 +64,7 @@ pub enum ErasureState {
 const NOBODYS_DOMAIN: &str = "erased.invalid";
 
 fn erasures(conditions: &str) -> String {
-    "SELECT pseudonym, user_id, particulars, actor, create_time, done_time FROM erasures WHERE "
+    "SELECT pseudonym, user_id, target, particulars, actor, create_time, done_time FROM erasures WHERE "
         .to_owned()
         + conditions
 }
@@ -73,7 +83,7 @@ fn assigned(on: Engine) -> String {
 
 homeroom_kit::statements! {
     INSERT = "INSERT INTO erasures \
-        (pseudonym, user_id, particulars, actor, create_time) VALUES ($1, $2, $3, $4, $5) \
+        (pseudonym, user_id, particulars, actor, create_time, target) VALUES ($1, $2, $3, $4, $5, $6) \
         ON CONFLICT (user_id) WHERE done_time IS NULL DO NOTHING";
 
     GET = erasures("pseudonym = $1");
@@ -84,7 +94,7 @@ homeroom_kit::statements! {
 
     DELETE = "DELETE FROM erasures WHERE pseudonym = $1 AND done_time IS NULL";
 
-    END = "UPDATE erasures SET user_id = '', particulars = '[]', actor = '', \
+    END = "UPDATE erasures SET user_id = '', particulars = '[]', actor = '', target = '', \
         done_time = $2 WHERE pseudonym = $1 AND done_time IS NULL";
 
     OF_PERSON = format!(
@@ -109,8 +119,23 @@ homeroom_kit::statements! {
     );
 
     GIVE(on) = format!(
-        "UPDATE redemptions SET user_id = input.value->>'user', display_name = '', email = '', \
-         external_id = '' FROM {} WHERE redemptions.redemption_id = input.value->>'id'",
+        "UPDATE redemptions SET user_id = input.value->>'user' FROM {} WHERE redemptions.redemption_id = input.value->>'id'",
+        on.rows("$1", "input")
+    );
+
+    FORGET_PARTICULARS(on) = format!(
+        "UPDATE redemptions SET display_name = '', email = '', external_id = '' \
+         WHERE redemption_id IN (SELECT input.value->>'id' FROM {})",
+        on.rows("$1", "input")
+    );
+
+    // The index `redemptions_living` has the same condition.
+    MEETS_ANOTHER(on) = format!(
+        "SELECT EXISTS (SELECT 1 FROM {} JOIN redemptions r ON r.redemption_id = input.value->>'id' \
+         JOIN redemptions o ON o.invitation_id = r.invitation_id AND o.epoch = r.epoch \
+         AND o.user_id = input.value->>'user' AND o.redemption_id <> r.redemption_id \
+         WHERE (r.state = 'RESERVED' OR (r.state = 'QUEUED' AND r.holds_use)) \
+         AND (o.state = 'RESERVED' OR (o.state = 'QUEUED' AND o.holds_use)))",
         on.rows("$1", "input")
     );
 
@@ -121,7 +146,7 @@ homeroom_kit::statements! {
 
     FORGET_ASKED = "DELETE FROM redemption_request_ids WHERE acting_user = $1";
 
-    // In each of these `$1` is the person, `$2` the pseudonym.
+    // In each of these `$1` is the person, `$2` the other id.
     ATTEMPTS = "UPDATE refused_attempts SET user_id = $2, \
         calling_service = CASE WHEN calling_service = $1 THEN $2 ELSE calling_service END WHERE user_id = $1";
     ENTRIES = "UPDATE audit_entries SET actor = $2, \
@@ -136,6 +161,8 @@ struct ErasureRow {
     pseudonym: UserId,
     #[serde(with = "columns::optional_text")]
     user_id: Option<UserId>,
+    #[serde(with = "columns::optional_text")]
+    target: Option<UserId>,
     #[serde(with = "columns::json")]
     particulars: Vec<PersonKnown>,
     actor: String,
@@ -151,8 +178,9 @@ impl ErasureRow {
             .map(|user| Erasure {
                 replacement: Replacement {
                     user,
-                    pseudonym: self.pseudonym,
+                    by: self.target.unwrap_or_else(|| self.pseudonym.clone()),
                 },
+                id: self.pseudonym,
                 known: self.particulars,
                 actor: self.actor,
                 create_time: self.create_time,
@@ -164,18 +192,19 @@ impl Repository {
     /// Records an erasure that begins. Returns false and records nothing if one of the person is under way.
     pub async fn insert_erasure(&mut self, erasure: &Erasure) -> Result<bool> {
         let bound = args![
-            &erasure.replacement.pseudonym,
+            &erasure.id,
             &erasure.replacement.user,
             json_rows(&erasure.known),
             &erasure.actor,
             erasure.create_time,
+            erasure.is_move().then_some(&erasure.replacement.by),
         ];
         Ok(self.0.run(&INSERT, bound).await? == 1)
     }
 
     /// Returns the progress of the erasure; None if there is none, or it was called off.
-    pub async fn get_erasure(&mut self, pseudonym: &UserId) -> Result<Option<ErasureState>> {
-        let row: Option<ErasureRow> = self.0.first(&GET, args![pseudonym]).await?;
+    pub async fn get_erasure(&mut self, id: &UserId) -> Result<Option<ErasureState>> {
+        let row: Option<ErasureRow> = self.0.first(&GET, args![id]).await?;
         Ok(row.map(|row| match row.under_way() {
             Some(erasure) => ErasureState::UnderWay(Box::new(erasure)),
             None => ErasureState::Done,
@@ -199,15 +228,15 @@ impl Repository {
     }
 
     /// Calls off an erasure that has changed nothing.
-    pub async fn delete_erasure(&mut self, pseudonym: &UserId) -> Result<()> {
-        self.0.run(&DELETE, args![pseudonym]).await?;
+    pub async fn delete_erasure(&mut self, id: &UserId) -> Result<()> {
+        self.0.run(&DELETE, args![id]).await?;
         Ok(())
     }
 
     /// Records that the erasure is done, and forgets the person. Returns false if it was not under way, because another
     /// process has finished it.
-    pub async fn end_erasure(&mut self, pseudonym: &UserId, now: DateTime<Utc>) -> Result<bool> {
-        Ok(self.0.run(&END, args![pseudonym, now]).await? == 1)
+    pub async fn end_erasure(&mut self, id: &UserId, now: DateTime<Utc>) -> Result<bool> {
+        Ok(self.0.run(&END, args![id, now]).await? == 1)
     }
 
     /// Returns the person's redemptions in every organization with an id above `after`, sorted by id.
@@ -241,15 +270,25 @@ impl Repository {
         Ok(organizations)
     }
 
-    /// Gives redemptions to the named users, deletes their names, addresses and school ids, and forgets the request ids
-    /// that they answer.
-    pub async fn give_redemptions(&mut self, to: &[(Uuid, UserId)]) -> Result<()> {
+    /// Gives redemptions to the named users, and forgets the request ids that they answer. Returns false and changes
+    /// nothing if a user has a living redemption of the same invitation (P2).
+    pub async fn give_redemptions(&mut self, to: &[(Uuid, UserId)]) -> Result<bool> {
         let rows = to
             .iter()
             .map(|(id, user)| json!({"id": id, "user": user.as_str()}));
         let rows = json_rows(rows);
+        if self.0.flag(&MEETS_ANOTHER, args![rows.clone()]).await? {
+            return Ok(false);
+        }
         self.0.run(&GIVE, args![rows.clone()]).await?;
         self.0.run(&FORGET_ANSWERED, args![rows]).await?;
+        Ok(true)
+    }
+
+    /// Deletes the names, addresses and school ids of these redemptions.
+    pub async fn forget_particulars(&mut self, redemptions: &[Uuid]) -> Result<()> {
+        let bound = args![json_ids(redemptions)];
+        self.0.run(&FORGET_PARTICULARS, bound).await?;
         Ok(())
     }
 
@@ -267,21 +306,19 @@ impl Repository {
         Ok(())
     }
 
-    /// Replaces the person by the pseudonym in these organizations' events, which the caller has locked, in the refused
+    /// Puts the other id in place of the person's in these organizations' events, which the caller has locked, in the refused
     /// attempts and in the audit trail. Forgets the person's request ids, and the answers to other users that hold one
     /// of the marks.
-    pub async fn pseudonymize(
+    pub async fn replace(
         &mut self,
         organizations: &BTreeSet<OrganizationId>,
         replacement: &Replacement,
         marks: &[Mark],
     ) -> Result<()> {
-        let Replacement { user, pseudonym } = replacement;
-        self.0
-            .pseudonymize_events(organizations, replacement)
-            .await?;
+        let Replacement { user, by } = replacement;
+        self.0.replace_in_events(organizations, replacement).await?;
         for statement in [&ATTEMPTS, &ENTRIES, &SUBJECTS] {
-            self.0.run(statement, args![user, pseudonym]).await?;
+            self.0.run(statement, args![user, by]).await?;
         }
         self.0.run(&FORGET_ASKED, args![user]).await?;
         self.0.forget_person(user, marks).await?;

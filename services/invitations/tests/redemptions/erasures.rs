@@ -32,7 +32,10 @@ fn once(world: &World) -> (RequestKey, BodyMac) {
 }
 
 async fn erase(world: &World, request: Option<Claimed>) -> Result<()> {
-    world.app.erase_user(&eraser(), user("ann"), request).await
+    world
+        .app
+        .replace_user(&eraser(), (user("ann"), None), request)
+        .await
 }
 
 /// Returns a world in which ann has come in by a code.
@@ -94,9 +97,10 @@ async fn r13_who_waits_is_erased_and_the_use_is_free_at_once() {
 async fn r13_of_two_erasures_of_one_person_at_once_one_begins() {
     let world = World::new().await;
     let erasure = |pseudonym: &str| Erasure {
+        id: user(pseudonym),
         replacement: Replacement {
             user: user("ann"),
-            pseudonym: user(pseudonym),
+            by: user(pseudonym),
         },
         known: Vec::new(),
         actor: "platform".to_owned(),
@@ -200,7 +204,7 @@ async fn loser_of_an_erasure(world: &World) -> Vec<String> {
     // Given a process that has begun the step
     let mut winner = world.app.store.write().await.unwrap();
     let erasure = winner.list_erasures_under_way(now, 1).await.unwrap();
-    let pseudonym = &erasure[0].replacement.pseudonym;
+    let pseudonym = &erasure[0].id;
     assert!(winner.end_erasure(pseudonym, now).await.unwrap());
     // and another that has come to it too,
     let asked = world.membership.state().reads.len();

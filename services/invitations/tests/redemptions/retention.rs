@@ -163,7 +163,10 @@ async fn r13_f9_a_person_whose_redemptions_lost_their_particulars_can_be_erased(
     world.advance(TimeDelta::days(i64::from(REDEMPTIONS_DAYS_MIN) + 1));
     forget(&world).await;
     let platform = caller("platform").with_scopes([Scope::Platform]);
-    let erased = world.app.erase_user(&platform, user("ann"), None).await;
+    let erased = world
+        .app
+        .replace_user(&platform, (user("ann"), None), None)
+        .await;
     erased.unwrap();
     let [one] = &world.redemptions().await[..] else {
         panic!("there is one redemption");

@@ -25,7 +25,7 @@ use homeroom_invitations::{
     membership::{Access, Admission, Membership},
     store::PersonKnown,
 };
-use homeroom_kit::{Error, Result, events::page_token_expired};
+use homeroom_kit::{Error, Result, erasure::Replacement, events::page_token_expired};
 
 /// The behavior of the service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -360,6 +360,10 @@ impl Membership for FakeMembership {
         }
         state.erase(user.as_str(), pseudonym.as_str())?;
         state.answers()
+    }
+
+    async fn move_user(&self, _: &Replacement, _: &UserId) -> Result<()> {
+        Err(away())
     }
 
     async fn raise_fence(

@@ -80,8 +80,18 @@ impl NewEvent {
     #[must_use]
     pub fn user_erased(organization: &OrganizationId, person: &Replacement, actor: &str) -> Self {
         let place = Place::Organization(organization.clone());
-        let subject = UserName(person.pseudonym.clone()).to_string();
+        let subject = UserName(person.by.clone()).to_string();
         Self::new("user.erased", &place, subject, actor, BTreeMap::new())
+    }
+
+    /// Returns the event that one account of a person became another in an organization (R15).
+    #[must_use]
+    pub fn user_moved(organization: &OrganizationId, person: &Replacement, actor: &str) -> Self {
+        let place = Place::Organization(organization.clone());
+        let subject = UserName(person.by.clone()).to_string();
+        let accounts = [("source", &person.user), ("user", &person.by)];
+        let data = accounts.map(|(key, user)| (key.to_owned(), user.to_string()));
+        Self::new("user.moved", &place, subject, actor, data.into())
     }
 }
 
@@ -174,7 +184,7 @@ crate::statements! {
 
 /// The keys in `data` whose values are user ids. A value of another key may look the same without
 /// being one, such as a role or a flag.
-const FACTS_OF_USERS: &[&str] = &["owner", "user"];
+const FACTS_OF_USERS: &[&str] = &["owner", "source", "user"];
 
 /// The most events that one statement of an erasure reads.
 const REWRITTEN_TOGETHER_MAX: i64 = 1_000;
@@ -200,7 +210,7 @@ struct Telling {
 }
 
 impl Telling {
-    /// Puts the pseudonym in place of the user. Returns true if the event mentions the user.
+    /// Puts the other id in place of the user's. Returns true if the event mentions the user.
     fn rewrite(&mut self, by: &Replacement) -> bool {
         let texts = [&mut self.subject, &mut self.actor].into_iter();
         let of_users = self
@@ -293,9 +303,9 @@ impl Session {
         Ok(ids.into_iter().collect())
     }
 
-    /// Replaces the user by the pseudonym in these organizations' events, in the transaction of
-    /// this connection, which has locked the organizations (R13). Returns the number of events.
-    pub async fn pseudonymize_events(
+    /// Replaces the user by the other id in these organizations' events, in the transaction of this
+    /// connection, which has locked the organizations (R13, R15). Returns the number of events.
+    pub async fn replace_in_events(
         &mut self,
         organizations: &BTreeSet<OrganizationId>,
         replacement: &Replacement,

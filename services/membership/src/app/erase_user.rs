@@ -47,9 +47,7 @@ impl App {
         request: &impl Message,
         replacement: Replacement,
     ) -> Result<()> {
-        let mut caller = caller.clone();
-        // The consequences of an erasure are attributed to the service.
-        caller.user = UserId::parse(SYSTEM).map_err(Error::internal)?;
+        let caller = as_system(caller)?;
         self.write(&caller, None, request, |change| {
             Box::pin(async move { erase(change, &replacement).await })
         })
@@ -64,10 +62,17 @@ pub fn may_erase(caller: &Caller) -> Result<()> {
     require_unbound(caller)
 }
 
+/// Returns the caller as the service itself, to which the consequences of an erasure or a move are attributed.
+pub(crate) fn as_system(caller: &Caller) -> Result<Caller> {
+    let mut caller = caller.clone();
+    caller.user = UserId::parse(SYSTEM).map_err(Error::internal)?;
+    Ok(caller)
+}
+
 async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
     if !change
         .repository
-        .insert_erasure(&replacement.pseudonym, change.now)
+        .insert_erasure(&replacement.by, change.now)
         .await?
     {
         return Ok(());
@@ -81,7 +86,11 @@ async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
     let known = change.repository.particulars_of(user).await?;
     change
         .repository
-        .pseudonymize(&organizations, replacement)
+        .forget_particulars(&organizations, user)
+        .await?;
+    change
+        .repository
+        .replace(&organizations, replacement)
         .await?;
     for organization in &organizations {
         leave(change, organization, replacement).await?;
@@ -106,7 +115,7 @@ async fn leave(
     let Some(mut seats) = change.repository.seats(organization).await? else {
         return Ok(());
     };
-    let waiting = Waiting::OfPersonsIn(organization.clone(), vec![replacement.pseudonym.clone()]);
+    let waiting = Waiting::OfPersonsIn(organization.clone(), vec![replacement.by.clone()]);
     closing::close_requests(change, &mut seats, &waiting).await?;
     let in_classes = change
         .repository
@@ -134,7 +143,7 @@ fn freed(seats: &Seats, member: &Member) -> Result<Seats> {
 
 fn record_end(change: &mut Change, member: Member, replacement: &Replacement) {
     let ended = Member {
-        user: replacement.pseudonym.clone(),
+        user: replacement.by.clone(),
         ..member
     };
     members::record_ended(change, &ended);

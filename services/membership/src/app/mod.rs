@@ -10,6 +10,7 @@ pub mod erase_user;
 pub mod expire_join_requests;
 pub mod join_requests;
 pub mod members;
+pub mod move_user;
 pub(crate) mod new_events;
 pub mod organization_members;
 pub mod organizations;

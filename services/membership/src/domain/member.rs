@@ -49,6 +49,23 @@ impl Member {
         }
     }
 
+    /// Returns the membership of a person of whom `other` is the membership by another account, at the same place (R15):
+    /// the stronger role counts, what staff set comes before what was told, and how the person joined stays.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let (particulars, set_by_hand) = self
+            .particulars
+            .with(self.set_by_hand, (&other.particulars, other.set_by_hand));
+        Self {
+            particulars,
+            told_time: self.told_time.max(other.told_time),
+            set_by_hand,
+            // Of the roles of a place, the stronger one is declared first.
+            role: self.role.min(other.role),
+            ..self.clone()
+        }
+    }
+
     /// Returns the member after these particulars were stated at `time`; None if that changes nothing.
     #[must_use]
     pub fn told(&self, told: &Particulars, time: DateTime<Utc>) -> Option<Self> {
@@ -88,6 +105,25 @@ impl Particulars {
             email: choose(2, &self.email, &told.email),
             external_id: choose(4, &self.external_id, &told.external_id),
         }
+    }
+}
+
+impl Particulars {
+    /// Returns these particulars, completed by those of another account of the person.
+    fn with(&self, set: SetByHand, (other, other_set): (&Self, SetByHand)) -> (Self, SetByHand) {
+        let choose = |bit, mine: &String, theirs: &String| {
+            let by_hand = [set, other_set].map(|set| set.0 & bit != 0);
+            let take =
+                matches!(by_hand, [false, true]) || (by_hand == [false, false] && mine.is_empty());
+            let chosen = if take { theirs } else { mine };
+            chosen.clone()
+        };
+        let particulars = Self {
+            display_name: choose(1, &self.display_name, &other.display_name),
+            email: choose(2, &self.email, &other.email),
+            external_id: choose(4, &self.external_id, &other.external_id),
+        };
+        (particulars, SetByHand(set.0 | other_set.0))
     }
 }
 
@@ -276,6 +312,44 @@ mod tests {
                     (time(at), name)
                 );
             }
+        }
+    }
+
+    #[test]
+    fn r15_two_memberships_become_one_with_the_stronger_role_and_what_staff_set() {
+        let member = |role, set_by_hand, names| Member {
+            place: Place::parse("organizations/hamilton").unwrap(),
+            user: UserId::parse("ann").unwrap(),
+            particulars: particulars(names),
+            told_time: DateTime::UNIX_EPOCH,
+            set_by_hand: SetByHand(set_by_hand),
+            role,
+            join_time: DateTime::UNIX_EPOCH,
+            provenance: Provenance::added(&UserId::parse("ada").unwrap()),
+            revision: 1,
+        };
+        for (one, other, role) in [
+            (Role::Student, Role::Student, Role::Student),
+            (Role::Student, Role::Teacher, Role::Teacher),
+            (Role::Admin, Role::Teacher, Role::Admin),
+            (Role::CoTeacher, Role::Owner, Role::Owner),
+            (Role::CoTeacher, Role::Student, Role::CoTeacher),
+        ] {
+            let [one, other] = [one, other].map(|role| member(role, 0, ["Ann", "", ""]));
+            assert_eq!(one.with(&other).role, role);
+            assert_eq!(other.with(&one).role, role);
+        }
+        for (by_hand, others, shown, set) in [
+            (0, 0, ["Ann", "b@b.org", "s-2"], 0),
+            (0, 7, ["Bea", "b@b.org", "s-2"], 7),
+            (3, 7, ["Ann", "", "s-2"], 7),
+            (2, 1, ["Bea", "", "s-2"], 3),
+        ] {
+            let one = member(Role::Student, by_hand, ["Ann", "", ""]);
+            let other = member(Role::Student, others, ["Bea", "b@b.org", "s-2"]);
+            let both = one.with(&other);
+            assert_eq!(both.particulars, particulars(shown), "{by_hand} {others}");
+            assert_eq!(both.set_by_hand, SetByHand(set));
         }
     }
 

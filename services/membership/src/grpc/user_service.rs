@@ -3,17 +3,24 @@
 use homeroom_api::{
     ids::UserId,
     membership::v1::{
-        EraseUserRequest, EraseUserResponse, erase_user_response, user_service_server::UserService,
+        EraseUserRequest, EraseUserResponse, MoveUserRequest, MoveUserResponse,
+        erase_user_response, user_service_server::UserService,
     },
     names::{OrganizationName, UserName},
 };
-use homeroom_kit::{Result, auth::Caller, erasure::Replacement, validation::Violations};
+use homeroom_kit::{
+    Result,
+    auth::Caller,
+    erasure::{Replacement, is_move_id},
+    validation::Violations,
+};
 
-use crate::app::{App, erase_user::may_erase};
+use crate::app::{App, erase_user::may_erase, move_user::may_move};
 
 homeroom_kit::rpcs! {
     UserService for pub(crate) struct UserApi(pub(crate) App) {
         erase_user: EraseUserRequest => EraseUserResponse;
+        move_user: MoveUserRequest => MoveUserResponse;
     }
 }
 
@@ -37,7 +44,10 @@ impl UserApi {
         );
         let UserName(user) = violations.finish_with(user)?;
         if let Some(pseudonym) = pseudonym.filter(|_| !request.validate_only) {
-            let replacement = Replacement { user, pseudonym };
+            let replacement = Replacement {
+                user,
+                by: pseudonym,
+            };
             self.0.erase_user(caller, &request, replacement).await?;
             return Ok(EraseUserResponse::default());
         }
@@ -53,5 +63,28 @@ impl UserApi {
         Ok(EraseUserResponse {
             particulars: particulars.collect(),
         })
+    }
+
+    async fn move_user(
+        &self,
+        caller: &Caller,
+        request: MoveUserRequest,
+    ) -> Result<MoveUserResponse> {
+        may_move(caller)?;
+        let mut violations = Violations::new();
+        let user = violations.take("name", UserName::parse(&request.name));
+        let target = violations.take("target", UserName::parse(&request.target));
+        let id = UserId::parse(&request.move_id).ok().filter(is_move_id);
+        violations.check(id.is_some(), "move_id", "must be `moved-` and a UUID");
+        if user.is_some() {
+            violations.check(user != target, "target", "must be another user");
+        }
+        let parsed = user.zip(target).zip(id);
+        let ((UserName(user), UserName(by)), id) = violations.finish_with(parsed)?;
+        let replacement = Replacement { user, by };
+        self.0
+            .move_user(caller, &request, (replacement, id))
+            .await?;
+        Ok(MoveUserResponse {})
     }
 }

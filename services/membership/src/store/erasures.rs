@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use homeroom_api::ids::{OrganizationId, UserId};
+use homeroom_api::{
+    ids::{OrganizationId, UserId},
+    names::Place,
+};
 use homeroom_kit::{
     args,
     database::Engine,
@@ -37,11 +40,20 @@ homeroom_kit::statements! {
         UNION SELECT organization_id FROM admissions WHERE user_id = $1 \
         UNION SELECT organization_id FROM removals WHERE user_id = $1";
 
-    // Each of these is for the organizations `$1`: `$2` is the person, `$3` the pseudonym.
+    // Each of these is for the organizations `$1`: `$2` is the person, `$3` the other id.
     FORGET_REMOVALS(on) = "DELETE FROM removals WHERE user_id = $2".to_owned() + &in_organizations(on);
     // A note of staff to the person may contain their name.
-    REQUESTS(on) = "UPDATE join_requests SET user_id = $3, display_name = '', email = '', external_id = '', \
+    FORGET_PARTICULARS(on) = "UPDATE join_requests SET display_name = '', email = '', external_id = '', \
         decide_note = '' WHERE user_id = $2".to_owned() + &in_organizations(on);
+    MOVE_REMOVALS(on) = format!(
+        "INSERT INTO removals (organization_id, class_id, user_id, remove_time) \
+         SELECT organization_id, class_id, CAST($3 AS TEXT), remove_time FROM removals WHERE user_id = $2{} \
+         ON CONFLICT (organization_id, class_id, user_id) DO UPDATE SET remove_time = CASE \
+         WHEN excluded.remove_time > removals.remove_time THEN excluded.remove_time ELSE removals.remove_time END",
+        in_organizations(on)
+    );
+    REQUESTS(on) = "UPDATE join_requests SET user_id = $3 WHERE user_id = $2".to_owned()
+        + &in_organizations(on);
     DECISIONS(on) = "UPDATE join_requests SET decided_by = $3 WHERE decided_by = $2".to_owned()
         + &in_organizations(on);
     // Key and outcome stay (P1).
@@ -51,8 +63,10 @@ homeroom_kit::statements! {
         + &in_organizations(on);
     CLASS_APPROVALS(on) = "UPDATE class_members SET approved_by = $3 WHERE approved_by = $2".to_owned()
         + &in_organizations(on);
-    DELETED_CLASSES(on) = "UPDATE classes SET owner_user_id = $3 WHERE owner_user_id = $2 \
-        AND delete_time IS NOT NULL".to_owned() + &in_organizations(on);
+    OWNED_CLASSES(on) = "UPDATE classes SET owner_user_id = $3, revision = revision + 1 WHERE owner_user_id = $2"
+        .to_owned() + &in_organizations(on);
+    WAITING = "SELECT organization_id, class_id FROM join_requests \
+        WHERE organization_id = $1 AND user_id = $2 AND state = 'PENDING' ORDER BY class_id";
 }
 
 #[derive(Deserialize)]
@@ -63,10 +77,27 @@ struct ParticularsRow {
     particulars: Particulars,
 }
 
+#[derive(Deserialize)]
+struct PlaceRow {
+    #[serde(flatten, with = "columns::place")]
+    place: Place,
+}
+
 impl Repository {
-    /// Records the erasure in the transaction of its changes. Returns true if it is new, false if it was done before.
-    pub async fn insert_erasure(&mut self, pseudonym: &UserId, now: DateTime<Utc>) -> Result<bool> {
-        Ok(self.0.run(&INSERT, args![pseudonym, now]).await? == 1)
+    /// Records an erasure by its pseudonym, or a move by its id, in the transaction of its changes. Returns true if it
+    /// is new, false if it was done before.
+    pub async fn insert_erasure(&mut self, id: &UserId, now: DateTime<Utc>) -> Result<bool> {
+        Ok(self.0.run(&INSERT, args![id, now]).await? == 1)
+    }
+
+    /// Returns the places of an organization where a request of the user waits.
+    pub async fn places_waited_for(
+        &mut self,
+        organization: &OrganizationId,
+        user: &UserId,
+    ) -> Result<BTreeSet<Place>> {
+        let rows: Vec<PlaceRow> = self.0.all(&WAITING, args![organization, user]).await?;
+        Ok(rows.into_iter().map(|row| row.place).collect())
     }
 
     /// Returns the particulars that each organization has of the person, as a member or as one who asked to be.
@@ -91,33 +122,55 @@ impl Repository {
         Ok(organizations)
     }
 
-    /// Replaces the person by the pseudonym in what these organizations keep, except memberships, which the caller
-    /// ends; deletes names, addresses and school ids; forgets removals. The caller must hold the organizations' locks.
-    pub async fn pseudonymize(
+    /// Deletes names, addresses, school ids and notes of the person's requests, and forgets removals, in these
+    /// organizations, whose locks the caller must hold.
+    pub async fn forget_particulars(
+        &mut self,
+        organizations: &BTreeSet<OrganizationId>,
+        user: &UserId,
+    ) -> Result<()> {
+        for statement in [&FORGET_REMOVALS, &FORGET_PARTICULARS] {
+            let bound = args![json_ids(organizations), user];
+            self.0.run(statement, bound).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the user's removals to another account, where the later one counts (R8). The caller must hold the
+    /// organizations' locks.
+    pub async fn move_removals(
+        &mut self,
+        organizations: &BTreeSet<OrganizationId>,
+        Replacement { user, by }: &Replacement,
+    ) -> Result<()> {
+        let ids = json_ids(organizations);
+        self.0
+            .run(&MOVE_REMOVALS, args![ids.clone(), user, by])
+            .await?;
+        self.0.run(&FORGET_REMOVALS, args![ids, user]).await?;
+        Ok(())
+    }
+
+    /// Puts the other id in place of the person's in what these organizations keep, except memberships and removals. The
+    /// caller must hold the organizations' locks.
+    pub async fn replace(
         &mut self,
         organizations: &BTreeSet<OrganizationId>,
         replacement: &Replacement,
     ) -> Result<()> {
-        let Replacement { user, pseudonym } = replacement;
+        let Replacement { user, by } = replacement;
         let ids = json_ids(organizations);
-        self.0
-            .run(&FORGET_REMOVALS, args![ids.clone(), user])
-            .await?;
         for statement in [
             &REQUESTS,
             &DECISIONS,
             &ADMISSIONS,
             &APPROVALS,
             &CLASS_APPROVALS,
-            &DELETED_CLASSES,
+            &OWNED_CLASSES,
         ] {
-            self.0
-                .run(statement, args![ids.clone(), user, pseudonym])
-                .await?;
+            self.0.run(statement, args![ids.clone(), user, by]).await?;
         }
-        self.0
-            .pseudonymize_events(organizations, replacement)
-            .await?;
+        self.0.replace_in_events(organizations, replacement).await?;
         Ok(())
     }
 

@@ -26,7 +26,7 @@ on_both_engines!(
 fn replacement(id: &str, number: u128) -> Replacement {
     Replacement {
         user: user(id),
-        pseudonym: pseudonym(Uuid::from_u128(number)).unwrap(),
+        by: pseudonym(Uuid::from_u128(number)).unwrap(),
     }
 }
 
@@ -62,7 +62,7 @@ async fn p1_r13_an_erased_persons_admission_keeps_key_and_outcome_and_lets_nobod
     let service = caller("invitations");
     let read = school.app.get_admission(&service, &redemption.redemption);
     let read = read.await.unwrap();
-    assert_eq!((read.outcome, read.user), (Outcome::Admitted, by.pseudonym));
+    assert_eq!((read.outcome, read.user), (Outcome::Admitted, by.by));
     // Another person can take the seat.
     let next = school.admit(&school.redemption("bob")).await;
     assert_eq!(next.outcome, Outcome::Admitted);
@@ -108,11 +108,11 @@ async fn r13_whoever_the_person_let_in_or_turned_away_keeps_what_was_decided(dat
     for (request, state) in [(let_in, State::Approved), (turned_away, State::Denied)] {
         let stored = school.request(&request.name()).await;
         assert_eq!((stored.state, stored.user), (state, request.user));
-        assert_eq!(stored.decided_by, by.pseudonym.as_str());
+        assert_eq!(stored.decided_by, by.by.as_str());
     }
     for place in [class(), organization()] {
         let member = school.member(&place, "eve").await.unwrap();
-        assert_eq!(member.provenance.approved_by, by.pseudonym.as_str());
+        assert_eq!(member.provenance.approved_by, by.by.as_str());
     }
     let told = format!("{:?}", school.events().await);
     assert!(!told.contains(CO_TEACHER), "{told}");

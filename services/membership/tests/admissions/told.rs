@@ -236,7 +236,7 @@ async fn u14_an_erased_persons_data_never_comes_back(database: &Database) {
     // Given she is erased, and somebody without particulars joins under her former id,
     let replacement = Replacement {
         user: user("eve"),
-        pseudonym: pseudonym(Uuid::from_u128(1)).unwrap(),
+        by: pseudonym(Uuid::from_u128(1)).unwrap(),
     };
     let service = caller("invitations").with_scopes([Scope::Admit]);
     let request = api::EraseUserRequest::default();

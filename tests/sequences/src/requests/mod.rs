@@ -127,7 +127,7 @@ pub struct Request {
     pub redeems: Vec<Asked>,
     /// The effect on credentials.
     pub effect: Effect,
-    /// The user whom it erases: stored answers that name them are forgotten from now on (R13).
+    /// The user whom it erases, or moves to another account: stored answers that name them are forgotten from now on (R13).
     pub erases: Option<String>,
 }
 
@@ -147,7 +147,8 @@ impl Request {
             user: text(&item["user"]["user"]),
             safe_to_retry: !text(&item["request_id"]).is_empty(),
         });
-        let erases = (name == "EraseUser" && !raw::is_memberships(method))
+        let replaces = ["EraseUser", "MoveUser"].contains(&name);
+        let erases = (replaces && !raw::is_memberships(method))
             .then(|| text(&body["name"]).replace("users/", ""));
         Self {
             caller,

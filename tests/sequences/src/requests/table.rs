@@ -109,6 +109,11 @@ ADMISSIONS:
 }
 "membership.v1.UserService" {
     "EraseUser" 1 |c| Caller::Platform => {"name": format!("users/{}", c.anyone()), "validate_only": true}
+    // Of whom nobody knows anything: for itself it would part the two services.
+    "MoveUser" 1 |c| Caller::Platform => {
+        "name": format!("users/{}-nobody", c.world.tag), "target": format!("users/{}", c.anyone()),
+        "move_id": format!("moved-{}", c.dice.request_id())
+    }
 }
 
 TOKENS:
@@ -174,6 +179,9 @@ OTHERS:
 // Mostly students are erased: an owner of classes cannot be, and without staff little happens.
 "invitations.v1.UserService" {
     "EraseUser" 4 |c| Caller::Platform => {"name": format!("users/{}", c.student_mostly(85))}
+    "MoveUser" 3 |c| Caller::Platform => {
+        "name": format!("users/{}", c.student_mostly(85)), "target": format!("users/{}", c.student_mostly(85))
+    }
     "ClearFailedAttempts" 1 |c| Caller::Platform => {"name": format!("users/{}", c.anyone())}
 }
 "membership.v1.EventService" {
