@@ -6,7 +6,10 @@ use homeroom_api::{
     invitations::v1::{Redemption, redemption::State},
     membership::v1::Member,
 };
-use homeroom_tests::{Claims, Clients, School, details, on_both_engines, reason, timestamp};
+use homeroom_tests::{
+    Claims, Clients, School, databases::Reader, details, on_both_engines, processes::Service,
+    reason, timestamp,
+};
 use serde_json::json;
 use tonic::Code;
 
@@ -126,5 +129,35 @@ async fn f9_p1_p4_r6_old_redemptions_lose_names_and_keep_their_outcomes(homeroom
         assert!(holders(text).await.is_empty());
     }
     assert_audited(homeroom).await;
+}
+}
+
+on_both_engines! {
+async fn r11_a_reader_ahead_of_a_restored_database_is_told_to_begin_again(homeroom) {
+    let school = homeroom.school().await;
+    let code = school.class_code().await.code;
+    homeroom.outcome("ada", &code).await;
+    for service in Service::BOTH {
+        // Given a reader that has read everything, and a database restored to the moment before the first event,
+        let read = list(&school.teacher, service.name(), &school.class, "", 1_000).await;
+        assert!(!read.events.is_empty());
+        let mut database = Reader::open(homeroom.databases().url_of(service)).await.unwrap();
+        database.execute("DELETE FROM events").await.unwrap();
+
+        // when it goes on, then it is told, whether it lists or watches,
+        let page = json!({"parent": school.class, "page_token": read.next_page_token});
+        for method in ["ListEvents", "WatchEvents"] {
+            let method = format!("{}.v1.EventService.{method}", service.name());
+            let refused = school.teacher.call(&method, &page).await.unwrap_err();
+            assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "INVALID_PAGE_TOKEN"));
+        }
+    }
+    // and if it begins again it gets the events that have the positions of those that it has read.
+    homeroom.outcome("bob", &code).await;
+    homeroom.settled().await;
+    for service in Service::BOTH {
+        let again = list(&school.teacher, service.name(), &school.class, "", 1_000).await;
+        assert!(!again.events.is_empty());
+    }
 }
 }

@@ -93,7 +93,9 @@ impl PageRequest {
     }
 }
 
-fn not_of_this_list() -> Error {
+/// Returns `INVALID_PAGE_TOKEN`: the list has not made the token.
+#[must_use]
+pub fn not_of_this_list() -> Error {
     Error::new(
         ErrorReason::InvalidPageToken,
         "Start this list again without a page_token: the one given was not made by it.",

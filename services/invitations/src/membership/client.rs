@@ -216,6 +216,7 @@ impl MembershipClient {
             Some(
                 ErrorReason::RedemptionNotFound
                 | ErrorReason::LastOwner
+                | ErrorReason::InvalidPageToken
                 | ErrorReason::PageTokenExpired,
             ) => known.unwrap_or_else(unavailable),
             Some(ErrorReason::InvalidRequest) => Error::internal(format_args!(

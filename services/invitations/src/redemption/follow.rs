@@ -60,7 +60,12 @@ impl Redemptions {
             .list_events(FEED_PAGE_EVENTS, before.as_deref().unwrap_or_default())
             .await;
         let page = match page {
-            Err(error) if error.reason() == ErrorReason::PageTokenExpired => {
+            Err(error)
+                if matches!(
+                    error.reason(),
+                    ErrorReason::PageTokenExpired | ErrorReason::InvalidPageToken
+                ) =>
+            {
                 return self.begin_again(before.as_deref(), &error).await;
             }
             page => page?,
@@ -83,20 +88,24 @@ impl Redemptions {
         }
     }
 
-    /// Returns to the beginning of the feed, whose events at the position were deleted (F9), and records that some were
-    /// missed. The sweep settles what they would have settled (P5).
+    /// Returns to the beginning of the feed, which may be followed any number of times. If its events at the position
+    /// were deleted (F9), records that some were missed: the sweep settles what they would have settled (P5). Otherwise
+    /// membership does not know the position, as after a restore of its database, and none is missed.
     async fn begin_again(&self, before: Option<&str>, error: &Error) -> Result<Followed> {
         let mut repository = self.ledger.store.write().await?;
         let now = self.ledger.clock.now();
-        let missed = SkippedEvent {
-            event_id: new_id_at(now, self.ledger.random.as_ref()).to_string(),
-            event_type: FEED_PRUNED.to_owned(),
-            subject: MEMBERSHIP_FEED.to_owned(),
-            cause: error.message().to_owned(),
-        };
-        repository
-            .record_skipped_event(MEMBERSHIP_FEED, &missed, now)
-            .await?;
+        let pruned = error.reason() == ErrorReason::PageTokenExpired;
+        if pruned {
+            let missed = SkippedEvent {
+                event_id: new_id_at(now, self.ledger.random.as_ref()).to_string(),
+                event_type: FEED_PRUNED.to_owned(),
+                subject: MEMBERSHIP_FEED.to_owned(),
+                cause: error.message().to_owned(),
+            };
+            repository
+                .record_skipped_event(MEMBERSHIP_FEED, &missed, now)
+                .await?;
+        }
         let moved = repository
             .move_feed_position(MEMBERSHIP_FEED, before, "", now)
             .await?;
@@ -106,12 +115,18 @@ impl Redemptions {
             return Ok(Followed::default());
         }
         repository.commit("follow").await?;
-        tracing::error!(
-            %error,
-            "events of membership's feed were deleted before they were followed: it is followed from its oldest event"
-        );
+        if pruned {
+            tracing::error!(
+                %error,
+                "events of membership's feed were deleted before they were followed: it is followed from its oldest event"
+            );
+        } else {
+            tracing::warn!(
+                "membership does not know the position in its feed: it is followed from its oldest event"
+            );
+        }
         Ok(Followed {
-            skipped: 1,
+            skipped: usize::from(pruned),
             ..Followed::default()
         })
     }

@@ -212,6 +212,27 @@ async fn p5_f9_a_follower_whose_events_were_deleted_says_so_and_goes_on_from_the
 }
 
 #[tokio::test]
+async fn p5_a_follower_ahead_of_a_restored_membership_follows_its_feed_again() {
+    let world = World::new().await;
+    world.locked_class_code().await;
+    for name in ["ann", "bob"] {
+        world.redeem(name, CLASS_CODE, "").await.unwrap();
+        world.advance(TimeDelta::milliseconds(1));
+    }
+    // Given a follower that has followed an event which the restored database does not have,
+    world.membership.end_request("ann", State::Approved);
+    assert_eq!(world.follow().await.settled, 1);
+    world.membership.state().events.clear();
+    // when it follows, then it has skipped nothing,
+    assert_eq!(world.follow().await, Followed::default());
+    // and the event that gets the same position is followed.
+    world.membership.end_request("bob", State::Denied);
+    assert_eq!(world.follow().await.settled, 1);
+    let states = [RedemptionState::Committed, RedemptionState::Released];
+    assert_eq!(world.states().await, states);
+}
+
+#[tokio::test]
 async fn f9_the_logs_are_kept_for_as_long_as_is_set() {
     let world = World::new().await;
     world.redeem("ann", CODE, "").await.unwrap_err();

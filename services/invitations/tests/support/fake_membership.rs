@@ -25,7 +25,9 @@ use homeroom_invitations::{
     membership::{Access, Admission, Membership},
     store::PersonKnown,
 };
-use homeroom_kit::{Error, Result, erasure::Replacement, events::page_token_expired};
+use homeroom_kit::{
+    Error, Result, erasure::Replacement, events::page_token_expired, paging::not_of_this_list,
+};
 
 /// The behavior of the service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -418,6 +420,9 @@ impl Membership for FakeMembership {
         let from: usize = page_token.parse().unwrap_or(state.pruned);
         if from < state.pruned {
             return Err(page_token_expired(DateTime::UNIX_EPOCH));
+        }
+        if from > state.events.len() {
+            return Err(not_of_this_list());
         }
         let page = state.events.iter().skip(from).take(page_size as usize);
         let events: Vec<Event> = page.cloned().collect();

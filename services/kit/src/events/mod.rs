@@ -32,6 +32,14 @@ impl<R> Store<R> {
         session.release();
         Ok(events)
     }
+
+    /// Returns the position of the newest event of all feeds; 0 if there has been none.
+    pub async fn last_event_position(&self) -> Result<i64> {
+        let mut session = self.of_kit().read().await?;
+        let last = session.last_position().await?;
+        session.release();
+        Ok(last)
+    }
 }
 
 /// Decides who may read the feed of a place, besides services with one of [`FEED_SCOPES`].

@@ -23,7 +23,7 @@ use crate::{
     auth::{Caller, Scope as CallerScope, expired},
     clock::to_timestamp,
     outbox::{Pruned, Scope},
-    paging::Paging,
+    paging::{Paging, not_of_this_list},
     rpc,
     shutdown::Shutdown,
     status::{Error, Result},
@@ -100,6 +100,9 @@ impl EventFeed {
         let after = page.cursor_as()?;
         let found = self.store.events(&scope, after.unwrap_or(0), page.size);
         let found = found.await?;
+        if found.is_empty() {
+            self.has_reached(after).await?;
+        }
         // Read after the events: what was pruned before them is known then.
         let pruned = self.pruned(&scope, after).await?;
         let begin = || pruned.map_or(0, |pruned| pruned.position);
@@ -135,6 +138,18 @@ impl EventFeed {
         }
     }
 
+    /// Fails with `INVALID_PAGE_TOKEN` if no event has had the position yet: the database was restored from a time
+    /// before it, and a reader there would miss the events that get the positions up to it, without a word.
+    async fn has_reached(&self, after: Option<i64>) -> Result<()> {
+        let Some(after) = after.filter(|after| *after > 0) else {
+            return Ok(());
+        };
+        if after > self.store.last_event_position().await? {
+            return Err(not_of_this_list());
+        }
+        Ok(())
+    }
+
     /// Handles `WatchEvents`.
     pub async fn watch(&self, request: Request<WatchEventsRequest>) -> Result<WatchStream> {
         let caller = Caller::of(&request)?;
@@ -143,6 +158,7 @@ impl EventFeed {
         let list = self.list_name(&request.parent);
         let page = self.paging.parse(0, &request.page_token, list.as_str())?;
         let after = page.cursor_as()?;
+        self.has_reached(after).await?;
         self.pruned(&scope, after).await?;
         let permit = self.watches.begin(&caller)?;
         let (sender, receiver) = mpsc::channel(1);

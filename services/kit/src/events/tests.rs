@@ -380,3 +380,30 @@ async fn f9_the_feed_of_an_organization_whose_events_are_all_gone_can_be_resumed
     let next = world.after(&empty.next_page_token).await.unwrap();
     assert_eq!(subjects(&next.events), ["c"]);
 }
+
+#[tokio::test]
+async fn r11_a_reader_ahead_of_a_restored_database_is_told_and_misses_nothing() {
+    // Given a reader of two events, and the database as it was after the first: the keys are the same,
+    let lost = world().await;
+    lost.happen(&["a", "b"]).await;
+    let ahead = lost.list("").await.next_page_token;
+    let restored = world().await;
+    restored.happen(&["a"]).await;
+    let read = restored.list("").await.next_page_token;
+
+    // when it goes on, then it is told, whether it lists or watches,
+    let refused = restored.after(&ahead).await.unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::InvalidPageToken);
+    let request = WatchEventsRequest {
+        parent: HAMILTON.to_owned(),
+        page_token: ahead,
+    };
+    let refused = restored.feed.watch(called(user("teacher"), request)).await;
+    let refused = refused.err().unwrap();
+    assert_eq!(refused.reason(), ErrorReason::InvalidPageToken);
+    assert_eq!(restored.feed.watches_under_way(), 0);
+    // and one that has read the last event goes on.
+    assert!(restored.list(&read).await.events.is_empty());
+    restored.happen(&["c"]).await;
+    assert_eq!(subjects(&restored.list(&read).await.events), ["c"]);
+}

@@ -157,6 +157,8 @@ crate::statements! {
          AND events.class_id <= $4 ORDER BY events.class_id, position LIMIT $2"
     );
 
+    LAST_POSITION = "SELECT coalesce(max(position), 0) AS position FROM events";
+
     ORGANIZATIONS_THAT_TELL_OF = format!("SELECT DISTINCT organization_id FROM events WHERE {MAY_TELL_OF}");
 
     TELLING_OF = format!(
@@ -289,6 +291,11 @@ impl Session {
             }
         };
         self.all(list, bound).await
+    }
+
+    /// Returns the position of the newest event, which is never pruned; 0 if there has been none.
+    pub async fn last_position(&mut self) -> Result<i64, Error> {
+        self.one(&LAST_POSITION, args![]).await
     }
 
     /// Returns the organizations whose events mention the user. Reads all events: for erasures
