@@ -23,6 +23,7 @@ use std::{
 use aws_lc_rs::hmac;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 /// The longest time that a test waits for an expected condition.
@@ -404,6 +405,92 @@ fn a_dead_letter_is_delivered_again_while_the_relay_runs_and_410_disables() {
         "crm is delivered to again"
     );
     receiver.wait_for("class.updated", 2);
+}
+
+/// Runs statements on a SQLite database that others have open.
+fn change(database: &Path, sql: &'static str) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let options = SqliteConnectOptions::new().filename(database);
+        let mut connection = options.connect().await.unwrap();
+        let changed = sqlx::raw_sql(sql).execute(&mut connection).await;
+        changed.unwrap();
+        connection.close().await.unwrap();
+    });
+}
+
+#[test]
+fn f9_a_relay_whose_events_were_deleted_says_so_and_goes_on_with_the_oldest() {
+    let world = World::start();
+    let receiver = Receiver::start(200);
+    world.configure(
+        &receiver,
+        &json!({"types": ["class.created", "class.updated"], "since": "2020-01-01T00:00:00Z"}),
+    );
+    world.write_token(&world.token(&PLATFORM));
+    world.school();
+    let relay = world.start_relay();
+    receiver.wait_for("class.created", 1);
+    drop(relay);
+    // Given a relay that is away while events behind its position are made and deleted, all but the newest,
+    for name in ["Biology 2", "Biology 3"] {
+        let update = json!({
+            "class": {"name": "organizations/hamilton/classes/biology", "displayName": name},
+            "updateMask": "displayName"
+        });
+        let method = "ClassService/UpdateClass";
+        world.call(&world.membership, method, &update, &TEACHER);
+    }
+    change(
+        &world.path("data").join("membership.db"),
+        "BEGIN IMMEDIATE; \
+         DELETE FROM events WHERE position < (SELECT max(position) FROM events); \
+         INSERT INTO pruned_events (organization_id, class_id, position, create_time) \
+         SELECT '', '', position - 1, create_time FROM events; COMMIT",
+    );
+    // when it is back, then it says so and delivers what is kept.
+    let _relay = world.start_relay();
+    receiver.wait_for("class.updated", 1);
+    let told = "events were deleted before they were read";
+    assert_eq!(world.log().matches(told).count(), 1);
+}
+
+#[test]
+fn r11_a_relay_ahead_of_a_restored_database_reads_its_feed_again() {
+    let world = World::start();
+    let receiver = Receiver::start(200);
+    world.configure(
+        &receiver,
+        &json!({"types": ["class.created", "class.updated"], "since": "2020-01-01T00:00:00Z"}),
+    );
+    world.write_token(&world.token(&PLATFORM));
+    world.school();
+    let _relay = world.start_relay();
+    receiver.wait_for("class.created", 1);
+    // Given a database restored to a moment before the first event,
+    change(
+        &world.path("data").join("membership.db"),
+        "DELETE FROM events",
+    );
+    eventually("the feed is read again", || {
+        let told = "the feed is read from its beginning again";
+        world.log().contains(told).then_some(())
+    });
+    // when an event gets a position that the relay has read, then it is delivered.
+    let update = json!({
+        "class": {"name": "organizations/hamilton/classes/biology", "displayName": "Biology 2"},
+        "updateMask": "displayName"
+    });
+    world.call(
+        &world.membership,
+        "ClassService/UpdateClass",
+        &update,
+        &TEACHER,
+    );
+    receiver.wait_for("class.updated", 1);
 }
 
 #[test]

@@ -40,6 +40,8 @@ impl Feed {
 pub(crate) enum FeedError {
     /// The service does not know the position: a key was removed, or a database restored.
     UnknownPosition,
+    /// Events after the position were deleted before they were read; the service's words.
+    Pruned(String),
     /// Anything else.
     Other(String),
 }
@@ -48,15 +50,19 @@ impl fmt::Display for FeedError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownPosition => formatter.write_str("the position is not valid any more"),
-            Self::Other(cause) => formatter.write_str(cause),
+            Self::Pruned(cause) | Self::Other(cause) => formatter.write_str(cause),
         }
     }
 }
 
 impl From<Status> for FeedError {
     fn from(status: Status) -> Self {
-        if reason_of(&status) == ErrorReason::InvalidPageToken.as_str_name() {
+        let reason = reason_of(&status);
+        if reason == ErrorReason::InvalidPageToken.as_str_name() {
             return Self::UnknownPosition;
+        }
+        if reason == ErrorReason::PageTokenExpired.as_str_name() {
+            return Self::Pruned(status.message().to_owned());
         }
         let code = code_name(status.code());
         Self::Other(format!("{code}: {}", status.message()))
@@ -108,5 +114,25 @@ impl Feeds {
             Feed::Invitations => self.invitations.clone().list_events(request).await,
         };
         Ok(answer?.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use homeroom_kit::{Error, events::page_token_expired, paging::not_of_this_list};
+
+    use super::*;
+
+    #[test]
+    fn a_position_that_is_lost_is_told_from_one_whose_events_were_deleted() {
+        let of = |error: Error| FeedError::from(Status::from(error));
+        assert!(matches!(of(not_of_this_list()), FeedError::UnknownPosition));
+        let FeedError::Pruned(cause) = of(page_token_expired(DateTime::UNIX_EPOCH)) else {
+            panic!("it is not told");
+        };
+        assert!(cause.contains("1970-01-01"), "{cause}");
+        let other = Error::unavailable(ErrorReason::Overloaded, "Retry later.");
+        assert!(matches!(of(other), FeedError::Other(_)));
     }
 }

@@ -11,7 +11,7 @@ use super::{
     config::Endpoint,
     feed::{Feed, FeedError, Feeds},
     payload::{Payloads, lane},
-    store::{NewDelivery, Source, Store},
+    store::{NewDelivery, Position, Source, Store},
 };
 use crate::Failure;
 
@@ -64,51 +64,81 @@ impl Reader {
 
     /// Reads a page of each parent; returns true if there may be more. A parent that fails holds back no other.
     async fn read(&self, feed: Feed) -> Result<bool, Failure> {
+        let endpoint = self.endpoint.id.as_str();
+        let since = self.endpoint.since.unwrap_or_else(|| self.clock.now());
+        // A new parent begins now, even if nothing may be read yet.
+        let mut sources = Vec::new();
+        for parent in &self.endpoint.parents {
+            let source = Source {
+                endpoint,
+                feed,
+                parent,
+            };
+            sources.push((source, self.store.position(source, since).await?));
+        }
+        let Some(mut waiting) = self.store.waiting(endpoint, feed).await? else {
+            return Ok(false);
+        };
         let mut more = false;
         let mut failure = None;
-        for parent in &self.endpoint.parents {
-            match self.read_page(feed, parent).await {
-                Ok(read) => more |= read,
+        for (source, position) in sources {
+            let events_max = room(waiting);
+            if events_max == 0 {
+                break;
+            }
+            match self.read_page(source, &position, events_max).await {
+                Ok(Some(recorded)) => {
+                    more = true;
+                    waiting += recorded;
+                }
+                Ok(None) => {}
                 Err(error) => failure = Some(error),
             }
         }
         failure.map_or(Ok(more), Err)
     }
 
-    async fn read_page(&self, feed: Feed, parent: &str) -> Result<bool, Failure> {
-        let endpoint = self.endpoint.id.as_str();
-        let Some(waiting) = self.store.waiting(endpoint, feed).await? else {
-            return Ok(false);
-        };
-        let events_max = room(waiting);
-        if events_max == 0 {
-            return Ok(false);
-        }
-        let source = Source {
+    /// Reads a page; returns the number of deliveries recorded, or None if there was no event.
+    async fn read_page(
+        &self,
+        source: Source<'_>,
+        position: &Position,
+        events_max: usize,
+    ) -> Result<Option<usize>, Failure> {
+        let Source {
             endpoint,
             feed,
             parent,
-        };
-        let now = self.clock.now();
-        let since = self.endpoint.since.unwrap_or(now);
-        let position = self.store.position(source, since).await?;
+        } = source;
+        let (service, now) = (feed.as_str(), self.clock.now());
         let token = position.page_token.clone();
         let page = match self.feeds.list(feed, parent, events_max, token).await {
             Ok(page) => page,
             Err(FeedError::UnknownPosition) => {
-                let service = feed.as_str();
                 tracing::warn!(
                     endpoint,
                     service,
+                    parent,
                     "the feed is read from its beginning again"
                 );
                 self.store.read_again(source).await?;
-                return Ok(true);
+                return Ok(Some(0));
+            }
+            Err(FeedError::Pruned(cause)) => {
+                tracing::error!(
+                    endpoint,
+                    service,
+                    parent,
+                    cause,
+                    "events were deleted before they were read: the feed is read from its oldest event"
+                );
+                self.store.read_again(source).await?;
+                return Ok(Some(0));
             }
             Err(error) => return Err(format!("{parent}: {error}").into()),
         };
         let Some(last) = page.events.last() else {
-            return Ok(false);
+            return Ok(None);
         };
         let types = &self.endpoint.types;
         let is_wanted = |event: &&Event| {
@@ -126,7 +156,7 @@ impl Reader {
         if !deliveries.is_empty() {
             self.recorded.notify_one();
         }
-        Ok(true)
+        Ok(Some(deliveries.len()))
     }
 
     fn delivery(&self, event: &Event) -> Result<NewDelivery, Failure> {

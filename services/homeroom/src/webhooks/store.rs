@@ -119,19 +119,29 @@ impl Store {
         source: Source<'_>,
         since: DateTime<Utc>,
     ) -> sqlx::Result<Position> {
-        let (page_token, since) = sqlx::query_as::<_, (String, i64)>(
+        let found = sqlx::query_as::<_, (String, i64)>(
+            "SELECT page_token, since_time FROM positions WHERE endpoint_id = $1 AND feed = $2 AND parent = $3",
+        )
+        .bind(source.endpoint)
+        .bind(source.feed.as_str())
+        .bind(source.parent)
+        .fetch_optional(&self.0)
+        .await?;
+        if let Some((page_token, since)) = found {
+            let since = from_micros(since);
+            return Ok(Position { page_token, since });
+        }
+        sqlx::query(
             "INSERT INTO positions (endpoint_id, feed, parent, page_token, since_time, last_time) \
-             VALUES ($1, $2, $3, '', $4, $4) \
-             ON CONFLICT (endpoint_id, feed, parent) DO UPDATE SET page_token = page_token \
-             RETURNING page_token, since_time",
+             VALUES ($1, $2, $3, '', $4, $4)",
         )
         .bind(source.endpoint)
         .bind(source.feed.as_str())
         .bind(source.parent)
         .bind(micros(since))
-        .fetch_one(&self.0)
+        .execute(&self.0)
         .await?;
-        let since = from_micros(since);
+        let page_token = String::new();
         Ok(Position { page_token, since })
     }
 
