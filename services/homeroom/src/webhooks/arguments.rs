@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
 use crate::connection_arguments::{
@@ -75,9 +74,6 @@ pub(crate) struct RedeliverArguments {
     /// All of them.
     #[arg(long)]
     pub(crate) all: bool,
-    /// Only dead letters that were given up at this time or later, such as `2026-03-01T00:00:00Z`.
-    #[arg(long, value_name = "TIME", requires = "all")]
-    pub(crate) since: Option<DateTime<Utc>>,
     #[command(flatten)]
     pub(crate) folder: FolderArguments,
 }

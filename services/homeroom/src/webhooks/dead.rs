@@ -1,12 +1,12 @@
 //! `homeroom webhooks dead`, `redeliver` and `enable`: what an operator does while `homeroom webhooks run` runs.
 
-use anstream::println;
+use anstream::{eprintln, println};
 use homeroom_kit::{Clock as _, clock::SystemClock};
 use serde_json::{Value, json};
 
 use super::{
     arguments::{DeadArguments, EnableArguments, RedeliverArguments},
-    store::{DeadLetter, Store},
+    store::{DEAD_LETTERS_MAX, DeadLetter, Store},
 };
 use crate::{Failure, list::table};
 
@@ -15,9 +15,19 @@ const COLUMNS: [&str; 7] = [
     "id", "endpoint", "type", "place", "attempts", "deadTime", "cause",
 ];
 
+/// The most dead letters that are listed, of all endpoints together.
+const DEAD_LETTERS_LISTED_MAX: u32 = DEAD_LETTERS_MAX;
+
 pub(super) async fn list(arguments: &DeadArguments) -> Result<(), Failure> {
     let store = Store::open(&arguments.folder.data).await?;
-    let letters = store.dead_letters().await?;
+    let mut letters = store
+        .dead_letters(arguments.json, DEAD_LETTERS_LISTED_MAX + 1)
+        .await?;
+    let listed = usize::try_from(DEAD_LETTERS_LISTED_MAX)?;
+    if letters.len() > listed {
+        letters.truncate(listed);
+        eprintln!("homeroom: only the oldest {listed} are listed");
+    }
     let mut items: Vec<Value> = letters.iter().map(shown).collect();
     if arguments.json {
         for (item, letter) in items.iter_mut().zip(&letters) {
@@ -49,7 +59,7 @@ pub(super) async fn redeliver(arguments: &RedeliverArguments) -> Result<(), Fail
     let store = Store::open(&arguments.folder.data).await?;
     let now = SystemClock.now();
     if arguments.all {
-        let count = store.redeliver_all(arguments.since, now).await?;
+        let count = store.redeliver_all(now).await?;
         println!("{count} queued again");
         return Ok(());
     }

@@ -129,9 +129,15 @@ impl Deliverer {
             Outcome::Failed { cause, .. } => cause.as_str(),
             Outcome::Delivered | Outcome::Gone => "",
         };
-        self.store
-            .fail(endpoint, delivery, cause, next, now)
-            .await?;
+        let deleted = self.store.fail(endpoint, delivery, cause, next, now);
+        let deleted = deleted.await?;
+        if deleted > 0 {
+            tracing::warn!(
+                endpoint,
+                deleted,
+                "dead letters were deleted, since there are too many"
+            );
+        }
         let (event, kind) = (&delivery.event_id, &delivery.event_type);
         let attempts = delivery.failed_attempts + 1;
         match next {

@@ -256,7 +256,7 @@ impl Store {
     }
 
     /// Records a failed attempt, and when the next one is due; None gives the delivery up. Does nothing if the delivery
-    /// was queued again meanwhile.
+    /// was queued again meanwhile. Returns the number of older dead letters that were deleted for a new one.
     pub(crate) async fn fail(
         &self,
         endpoint: &str,
@@ -264,7 +264,7 @@ impl Store {
         cause: &str,
         next: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
-    ) -> sqlx::Result<()> {
+    ) -> sqlx::Result<u64> {
         let dead_time = if next.is_none() {
             Some(micros(now))
         } else {
@@ -282,17 +282,20 @@ impl Store {
         .bind(dead_time)
         .execute(&mut *transaction)
         .await?;
+        let mut deleted = 0;
         if dead_time.is_some() {
-            sqlx::query(
+            deleted = sqlx::query(
                 "DELETE FROM deliveries WHERE delivery_id IN (SELECT delivery_id FROM deliveries \
                  WHERE endpoint_id = $1 AND dead_time IS NOT NULL ORDER BY delivery_id DESC LIMIT -1 OFFSET $2)",
             )
             .bind(endpoint)
             .bind(DEAD_LETTERS_MAX)
             .execute(&mut *transaction)
-            .await?;
+            .await?
+            .rows_affected();
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(deleted)
     }
 
     /// Delivers nothing more to an endpoint until it is enabled.
@@ -330,12 +333,19 @@ impl Store {
             .await
     }
 
-    /// Returns the dead letters, oldest first.
-    pub(crate) async fn dead_letters(&self) -> sqlx::Result<Vec<DeadLetter>> {
+    /// Returns at most `limit` dead letters, oldest first; without bodies if they are not wanted.
+    pub(crate) async fn dead_letters(
+        &self,
+        bodies: bool,
+        limit: u32,
+    ) -> sqlx::Result<Vec<DeadLetter>> {
         sqlx::query_as(
-            "SELECT delivery_id, endpoint_id, lane, event_id, event_type, body, failed_attempts, cause, dead_time \
-             FROM deliveries WHERE dead_time IS NOT NULL ORDER BY delivery_id",
+            "SELECT delivery_id, endpoint_id, lane, event_id, event_type, CASE WHEN $1 THEN body ELSE '' END AS body, \
+             failed_attempts, cause, dead_time \
+             FROM deliveries WHERE dead_time IS NOT NULL ORDER BY delivery_id LIMIT $2",
         )
+        .bind(bodies)
+        .bind(limit)
         .fetch_all(&self.0)
         .await
     }
@@ -353,18 +363,13 @@ impl Store {
         Ok(queued.rows_affected() > 0)
     }
 
-    /// Queues all deliveries again that have failed: dead letters, those of the time `since` and later if there is one,
-    /// and without it also what waits for its next attempt. Returns their number.
-    pub(crate) async fn redeliver_all(
-        &self,
-        since: Option<DateTime<Utc>>,
-        now: DateTime<Utc>,
-    ) -> sqlx::Result<u64> {
+    /// Queues all deliveries again that have failed: dead letters, and what waits for its next attempt. Returns their
+    /// number.
+    pub(crate) async fn redeliver_all(&self, now: DateTime<Utc>) -> sqlx::Result<u64> {
         let queued = sqlx::query(
-            "UPDATE deliveries SET failed_attempts = 0, next_attempt_time = $2, dead_time = NULL \
-             WHERE failed_attempts > 0 AND ($1 IS NULL OR dead_time >= $1)",
+            "UPDATE deliveries SET failed_attempts = 0, next_attempt_time = $1, dead_time = NULL \
+             WHERE failed_attempts > 0",
         )
-        .bind(since.map(micros))
         .bind(micros(now))
         .execute(&self.0)
         .await?;

@@ -48,7 +48,7 @@ impl Store {
     async fn bury(&self, lane: &str, now: DateTime<Utc>) -> i64 {
         let head = self.first(lane).await;
         let buried = self.fail("crm", &head, "it answered 500", None, now);
-        buried.await.unwrap();
+        assert_eq!(buried.await.unwrap(), 0);
         head.id
     }
 }
@@ -111,7 +111,10 @@ async fn a_dead_letter_lets_its_lane_go_on_and_may_be_queued_again() {
     store.record_all("a", &events).await;
     let dead = store.bury("biology", at(20)).await;
     assert_eq!(store.first("biology").await.event_id, "2");
-    let letters = store.dead_letters().await.unwrap();
+    let listed = store.dead_letters(false, 1).await.unwrap();
+    assert_eq!(listed.first().unwrap().body, "");
+    let letters = store.dead_letters(true, 9).await.unwrap();
+    assert_eq!(letters.first().unwrap().body, events[0].body);
     let letter = letters.first().unwrap();
     assert_eq!((letters.len(), letter.failed_attempts), (1, 1));
     assert_eq!(letter.dead_time(), at(20));
@@ -119,8 +122,7 @@ async fn a_dead_letter_lets_its_lane_go_on_and_may_be_queued_again() {
     // It counts no more among those that wait.
     let waiting = store.waiting("crm", Feed::Membership).await.unwrap();
     assert_eq!(waiting, Some(1));
-    assert_eq!(store.redeliver_all(Some(at(21)), at(30)).await.unwrap(), 0);
-    assert_eq!(store.redeliver_all(Some(at(20)), at(30)).await.unwrap(), 1);
+    assert_eq!(store.redeliver_all(at(30)).await.unwrap(), 1);
     let again = store.first("biology").await;
     assert_eq!((again.id, again.failed_attempts), (dead, 0));
     // One that has not failed, or is not there, is not queued again.
@@ -141,7 +143,7 @@ async fn what_was_queued_again_during_an_attempt_is_not_put_back_by_it() {
         .await
         .unwrap();
     let under_way = store.first("biology").await;
-    assert_eq!(store.redeliver_all(None, at(13)).await.unwrap(), 1);
+    assert_eq!(store.redeliver_all(at(13)).await.unwrap(), 1);
     store
         .fail("crm", &under_way, "busy", later, at(14))
         .await
@@ -195,9 +197,17 @@ async fn dead_letters_are_kept_for_30_days_and_10000_of_an_endpoint() {
         .execute(&store.0)
         .await
         .unwrap();
-    let kept = async || store.dead_letters().await.unwrap();
+    let kept = async || {
+        store
+            .dead_letters(false, DEAD_LETTERS_MAX + 1)
+            .await
+            .unwrap()
+    };
     assert_eq!(kept().await.len(), DEAD_LETTERS_MAX as usize);
-    store.bury("biology", at(1)).await;
+    // One more takes the place of the oldest, and that is told.
+    let last = store.first("biology").await;
+    let buried = store.fail("crm", &last, "it answered 500", None, at(1));
+    assert_eq!(buried.await.unwrap(), 1);
     let letters = kept().await;
     assert_eq!(letters.len(), DEAD_LETTERS_MAX as usize);
     assert_eq!(letters.first().unwrap().delivery_id, 2);
