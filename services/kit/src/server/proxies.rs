@@ -63,19 +63,24 @@ struct Network {
 }
 
 impl Network {
-    /// Reads `address/bits`, or one address; a network of every address is none.
+    /// Reads `address/bits`, or one address; a network of every address is none. One of IPv4 addresses that are written
+    /// as IPv6 is read as what it is, since addresses are compared so.
     fn parse(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().ok()?;
-        let bits_max = bits_of(address);
-        let shared_bits = bits.map_or(Some(bits_max), |bits| bits.parse().ok())?;
-        (1..=bits_max).contains(&shared_bits).then_some(Self {
-            address,
-            shared_bits,
-        })
+        let written: IpAddr = address.parse().ok()?;
+        let bits_max = bits_of(written);
+        let shared_bits: u32 = bits.map_or(Some(bits_max), |bits| bits.parse().ok())?;
+        let address = written.to_canonical();
+        let shared_bits = shared_bits.checked_sub(bits_max - bits_of(address))?;
+        (1..=bits_of(address))
+            .contains(&shared_bits)
+            .then_some(Self {
+                address,
+                shared_bits,
+            })
     }
 
     fn contains(self, address: IpAddr) -> bool {
@@ -166,6 +171,8 @@ mod tests {
             ("10.0.0.7/32", "10.0.0.7", "::ffff:10.0.0.8"),
             ("fd00:1::/64", "fd00:1::ffff:0:0:1", "fd00:1:0:1::"),
             ("::1", "::1", "0.0.0.1"),
+            ("::ffff:10.0.0.7", "10.0.0.7", "10.0.0.6"),
+            ("::ffff:10.0.0.0/104", "10.255.255.255", "11.0.0.0"),
             ("::/1", "7fff::", "1.2.3.4"),
         ] {
             let parsed = Network::parse(network).unwrap();
@@ -187,6 +194,9 @@ mod tests {
             "10.0.0.0/8/8",
             "0.0.0.0/0",
             "::/0",
+            "::ffff:10.0.0.0/96",
+            "::ffff:10.0.0.0/64",
+            "::ffff:10.0.0.0/129",
         ] {
             let error = format!("10.0.0.7,{text}")
                 .parse::<TrustedProxies>()
