@@ -53,7 +53,7 @@ impl Interceptor for Credentials {
     }
 }
 
-type Service = InterceptedService<Channel, Credentials>;
+pub(crate) type Service = InterceptedService<Channel, Credentials>;
 
 /// Membership at an address.
 pub(crate) struct Remote {

@@ -243,6 +243,81 @@ fn missing_classes_are_created_with_their_primary_teacher_and_found_again() {
 }
 
 #[test]
+fn a_class_whose_teacher_is_a_student_of_the_organization_is_created_with_them_as_owner() {
+    // Given somebody who came to the school as a student, and is the teacher of a class in the files,
+    let (folder, data) = folder();
+    let served = Served::start(&data);
+    served.school();
+    let member = json!({
+        "parent": "organizations/hamilton", "member": {"user": "t-1", "role": "STUDENT"}
+    });
+    served
+        .ask("MemberService/AddOrganizationMember", &member, &TEACHER)
+        .unwrap();
+    let set = folder.path().join("set");
+    write_oneroster(&set);
+
+    // then the class is theirs, and its rows are in.
+    let (report, status) = served.import(&set, &["--create-classes", "--commit"]);
+    assert_eq!((&report["classesCreated"], status), (&json!(2), Some(0)));
+    let classes = served.classes();
+    let biology = classes.iter().find(|class| class["externalId"] == "BIO 1");
+    assert_eq!(biology.unwrap()["owner"], "t-1");
+    let name = json!({"name": "organizations/hamilton/members/t-1"});
+    let owner = served
+        .ask("MemberService/GetOrganizationMember", &name, &TEACHER)
+        .unwrap();
+    assert_eq!(owner["role"], "TEACHER");
+
+    // An administrator who teaches a class in the files stays one.
+    let roster = folder.path().join("roster.csv");
+    fs::write(&roster, format!("{HEADER}teacher,new,teacher,,,\n")).unwrap();
+    let (report, status) = served.import(&roster, &["--create-classes", "--commit"]);
+    assert_eq!((&report["classesCreated"], status), (&json!(1), Some(0)));
+    let name = json!({"name": "organizations/hamilton/members/teacher"});
+    let owner = served
+        .ask("MemberService/GetOrganizationMember", &name, &TEACHER)
+        .unwrap();
+    assert_eq!(owner["role"], "ADMIN");
+}
+
+#[test]
+fn a_class_that_is_named_by_its_id_and_its_external_id_is_one_class() {
+    // Given a class with an external id, and a file that names it in both ways,
+    let (folder, data) = folder();
+    let served = Served::start(&data);
+    served.school();
+    let class = json!({
+        "class": {"name": "organizations/hamilton/classes/biology", "externalId": "BIO 1"}
+    });
+    served
+        .ask("ClassService/UpdateClass", &class, &TEACHER)
+        .unwrap();
+    let roster = folder.path().join("roster.csv");
+    let rows = "ada,biology,,,,\nbob,BIO 1,,,,\n";
+    fs::write(&roster, format!("{HEADER}{rows}")).unwrap();
+
+    // then nobody of one is absent from the other.
+    for expected in ["added: 2", "unchanged: 2"] {
+        let removals = [
+            "--commit",
+            "--remove-absent",
+            "--removals-percent-max",
+            "50",
+        ];
+        let (report, status) = served.import(&roster, &removals);
+        assert_eq!(
+            (counts(&report), status),
+            (vec![expected.to_owned()], Some(0))
+        );
+        let note = report["notes"][0]["what"].as_str().unwrap();
+        assert!(note.contains("one class: biology, BIO 1"), "{note}");
+    }
+    let members = ["ada STUDENT", "bob STUDENT", "teacher OWNER"];
+    assert_eq!(served.members("biology"), members);
+}
+
+#[test]
 fn who_is_absent_is_removed_only_when_told_and_never_more_than_the_share() {
     // Given a class of ten students, and a file with eight of them,
     let (folder, data) = folder();

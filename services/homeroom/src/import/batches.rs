@@ -119,6 +119,7 @@ pub(super) fn row(roster: &Roster, places: &[Place], row: &Row) -> RosterRow {
     };
     let in_class = row.class.is_some();
     let role = match row.what {
+        What::Enroll(Role::Unstated) => ApiRole::Unspecified,
         What::Enroll(Role::Student) => ApiRole::Student,
         What::Enroll(Role::Administrator) => ApiRole::Admin,
         What::Enroll(_) if in_class => ApiRole::CoTeacher,
@@ -271,7 +272,7 @@ mod tests {
     use super::*;
     use crate::roster::{
         Class, Person,
-        Role::{Administrator, Assistant, Owner, Student, Teacher},
+        Role::{Administrator, Assistant, Owner, Student, Teacher, Unstated},
     };
 
     fn roster(whats: &[(u32, u32, What)]) -> Roster {
@@ -383,6 +384,7 @@ mod tests {
         }
         assert_eq!(of(None, Teacher), ApiRole::Teacher);
         assert_eq!(of(None, Administrator), ApiRole::Admin);
+        assert_eq!(of(None, Unstated), ApiRole::Unspecified);
         assert_eq!(
             (of(None, Student), of(Some(0), Student)),
             (ApiRole::Student, ApiRole::Student)

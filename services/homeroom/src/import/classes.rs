@@ -1,18 +1,21 @@
 //! The classes of an import: which exist, and how the others are created.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use homeroom_api::{
     common::v1::Role as ApiRole,
-    membership::v1::{AddOrganizationMemberRequest, Class, CreateClassRequest, Member},
+    membership::v1::{
+        AddOrganizationMemberRequest, Class, CreateClassRequest, GetOrganizationMemberRequest,
+        Member, UpdateOrganizationMemberRequest, member_service_client::MemberServiceClient,
+    },
 };
 use tonic::{Code, Status};
 
 use crate::{
     Failure,
     dynamic::reason_of,
-    remote::{Remote, patiently, request_id},
-    roster::{self, Left, Person, Role, Roster, What},
+    remote::{Remote, Service, patiently, request_id},
+    roster::{self, Left, Person, Problem, Role, Roster, What},
 };
 
 /// The longest display name of a class, in characters.
@@ -25,7 +28,7 @@ pub(super) enum Place {
     Known(String),
     /// The organization has no such class.
     Missing,
-    /// Several classes of the organization have this external id.
+    /// Several classes of the organization, or several that are missing, have this external id.
     Several,
     /// The class could not be created.
     Refused,
@@ -54,6 +57,63 @@ pub(super) fn resolve(of_files: &[roster::Class], known: &[Class]) -> Vec<Place>
         }
     };
     of_files.iter().map(resolve).collect()
+}
+
+/// Makes one class of those in the files that are one in the organization, as its id and its external id name it or a
+/// Canvas course and section of one id: so they are created once, and nobody of one is absent from the other.
+pub(super) fn unite(roster: &mut Roster, places: &mut [Place]) {
+    let used: BTreeSet<u32> = roster.rows.iter().filter_map(|row| row.class).collect();
+    let mut same: HashMap<(bool, &str), Vec<u32>> = HashMap::new();
+    for class in used {
+        let index = class as usize;
+        let key = match (places.get(index), roster.classes.get(index)) {
+            (Some(Place::Known(name)), _) => (true, name.as_str()),
+            (Some(Place::Missing), Some(class)) => (false, &*class.external_id),
+            _ => continue,
+        };
+        same.entry(key).or_default().push(class);
+    }
+    let (mut into, mut several, mut notes) = (HashMap::new(), Vec::new(), Vec::new());
+    for classes in same.into_values().filter(|classes| classes.len() > 1) {
+        let of_files = |class: &u32| roster.classes.get(*class as usize);
+        // Exported classes have ids of their own beside their external ids.
+        let own =
+            |class: &roster::Class| class.id.as_ref().is_some_and(|id| *id != class.external_id);
+        if classes
+            .iter()
+            .filter_map(of_files)
+            .filter(|class| own(class))
+            .count()
+            > 1
+        {
+            several.extend(classes);
+            continue;
+        }
+        let [first, others @ ..] = &*classes else {
+            continue;
+        };
+        into.extend(others.iter().map(|other| (*other, *first)));
+        let names = classes.iter().filter_map(of_files);
+        let mut names: Vec<&str> = names.map(|class| &*class.external_id).collect();
+        names.dedup();
+        notes.push(format!(
+            "the rows of {} classes are read as one class: {}",
+            classes.len(),
+            names.join(", ")
+        ));
+    }
+    for class in several {
+        if let Some(place) = places.get_mut(class as usize) {
+            *place = Place::Several;
+        }
+    }
+    notes.sort();
+    for what in notes {
+        let file = roster.files.first().map_or("", |file| file);
+        let note = Problem::of_file(file, what, "");
+        roster.findings.note(note);
+    }
+    roster.unite_classes(&into);
 }
 
 /// Returns for each class of the files the number of its people, and the owner if the import creates it: the first of
@@ -157,8 +217,11 @@ async fn create_one(
         let mut client = remote.member_service();
         let add = async || client.add_organization_member(request.clone()).await;
         match patiently(add).await {
-            Err(status) if status.code() != Code::AlreadyExists => return Err(status),
-            _ => {}
+            Err(status) if status.code() == Code::AlreadyExists => {
+                let name = format!("{organization}/members/{}", owner.user);
+                make_teacher(&mut client, name).await?;
+            }
+            added => drop(added?),
         }
     }
     let title = if class.title.is_empty() {
@@ -180,6 +243,30 @@ async fn create_one(
         request_id: request_id(),
     };
     patiently(async || remote.class_service().create_class(request.clone()).await).await
+}
+
+/// Makes a Student of the organization its TEACHER, as a co-teacher of a class becomes too: only staff own classes.
+async fn make_teacher(
+    client: &mut MemberServiceClient<Service>,
+    name: String,
+) -> Result<(), Status> {
+    let get = GetOrganizationMemberRequest { name };
+    let found = patiently(async || client.get_organization_member(get.clone()).await).await?;
+    if found.role() != ApiRole::Student {
+        return Ok(());
+    }
+    let request = UpdateOrganizationMemberRequest {
+        member: Some(Member {
+            name: found.name,
+            etag: found.etag,
+            role: ApiRole::Teacher.into(),
+            ..Member::default()
+        }),
+        request_id: request_id(),
+        ..UpdateOrganizationMemberRequest::default()
+    };
+    let update = async || client.update_organization_member(request.clone()).await;
+    patiently(update).await.map(drop)
 }
 
 #[cfg(test)]
@@ -237,6 +324,86 @@ mod tests {
             Place::Missing,
         ];
         assert_eq!(resolve(&files, &known), expected);
+    }
+
+    #[test]
+    fn classes_of_the_files_that_are_one_class_are_united() {
+        let united = |classes: &[roster::Class], mut places: Vec<Place>| {
+            let mut roster = Roster::new("CSV", true);
+            roster.classes = classes.to_vec();
+            for class in 0..roster.classes.len() as u32 {
+                let at = At {
+                    file: 0,
+                    line: class + 2,
+                };
+                let what = What::Enroll(Student);
+                roster.rows.push(Row {
+                    at,
+                    class: Some(class),
+                    person: class,
+                    what,
+                });
+            }
+            unite(&mut roster, &mut places);
+            let rows = roster.rows.iter().map(|row| row.class.unwrap_or_default());
+            (
+                rows.collect::<Vec<_>>(),
+                places,
+                roster.findings.notes.len(),
+            )
+        };
+        // A class that one row names by its id, and another by its external id,
+        let biology = Place::Known("biology".to_owned());
+        let classes = [
+            of_files(Some("biology"), "biology"),
+            of_files(Some("BIO 1"), "BIO 1"),
+        ];
+        let known = vec![biology.clone(), biology.clone()];
+        assert_eq!(united(&classes, known.clone()), (vec![0, 0], known, 1));
+        // and a course and a section of one id that are still to be created.
+        let classes = [
+            of_files(None, "X"),
+            of_files(None, "Y"),
+            of_files(None, "X"),
+        ];
+        let missing = vec![Place::Missing; 3];
+        assert_eq!(
+            united(&classes, missing.clone()),
+            (vec![0, 1, 0], missing, 1)
+        );
+        // Two exported classes with one external id are two.
+        let classes = [of_files(Some("a"), "X"), of_files(Some("b"), "X")];
+        let several = vec![Place::Several; 2];
+        assert_eq!(
+            united(&classes, vec![Place::Missing; 2]),
+            (vec![0, 1], several, 0)
+        );
+    }
+
+    #[test]
+    fn who_is_in_two_classes_that_are_united_is_there_once_with_the_stronger_role() {
+        let mut roster = Roster::new("CSV", true);
+        roster.classes = vec![of_files(Some("c"), "c"), of_files(Some("X"), "X")];
+        for (class, role) in [(0, Student), (1, Teacher)] {
+            let at = At {
+                file: 0,
+                line: class + 2,
+            };
+            let what = What::Enroll(role);
+            roster.rows.push(Row {
+                at,
+                class: Some(class),
+                person: 0,
+                what,
+            });
+        }
+        unite(
+            &mut roster,
+            &mut [Place::Known("c".to_owned()), Place::Known("c".to_owned())],
+        );
+        let row = roster.row_of(Some(0), 0).map(|row| row.what);
+        assert_eq!((roster.rows.len(), row), (1, Some(What::Enroll(Teacher))));
+        assert_eq!(roster.findings.left(Left::Duplicate), 1);
     }
 
     #[test]

@@ -47,6 +47,7 @@ async fn import(arguments: &ImportArguments) -> Result<bool, Failure> {
     let known = remote.classes(&organization, "").await?;
     let mut places = classes::resolve(&roster.classes, &known);
     drop(known);
+    classes::unite(&mut roster, &mut places);
     let absent = match arguments.removals_percent_max {
         Some(max) => {
             removals::plan(&remote, &roster, &places, arguments.remove_absent, max).await?

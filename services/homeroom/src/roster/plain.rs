@@ -117,6 +117,7 @@ impl Plain<'_> {
 
 fn meaning(role: &str, in_class: bool) -> Meaning {
     match (role.to_ascii_lowercase().as_str(), in_class) {
+        ("", false) => Meaning::Member(Role::Unstated),
         ("" | "student", _) => Meaning::Member(Role::Student),
         ("teacher", _) | ("co-teacher" | "co_teacher", true) => Meaning::Member(Role::Teacher),
         ("ta", true) => Meaning::Member(Role::Assistant),

@@ -13,6 +13,8 @@ use super::findings::{Findings, Left, Problem};
 /// The role of a row, from the weakest to the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
+    /// None is stated for the organization: the role of a member stays, and somebody new is a student.
+    Unstated,
     /// A student of the class, or of the organization.
     Student,
     /// A co-teacher who is not a teacher, such as a teaching assistant.
@@ -141,6 +143,20 @@ impl Roster {
         } else {
             self.by_place.insert(place, index(self.rows.len()));
             self.rows.push(row);
+        }
+    }
+
+    /// Puts the rows of classes into others, by their indexes; of two rows for one person the strongest stays.
+    pub(crate) fn unite_classes(&mut self, into: &HashMap<u32, u32>) {
+        if into.is_empty() {
+            return;
+        }
+        self.by_place.clear();
+        for mut row in std::mem::take(&mut self.rows) {
+            row.class = row
+                .class
+                .map(|class| into.get(&class).copied().unwrap_or(class));
+            self.add(row);
         }
     }
 

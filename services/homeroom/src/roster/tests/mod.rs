@@ -53,6 +53,7 @@ fn told(roster: &Roster) -> Vec<String> {
         let what = match row.what {
             What::Remove => "remove",
             What::Keep => "keep",
+            What::Enroll(Role::Unstated) => "unstated",
             What::Enroll(Role::Student) => "student",
             What::Enroll(Role::Assistant) => "assistant",
             What::Enroll(Role::Teacher) => "teacher",

@@ -24,6 +24,14 @@ fn a_file_with_a_header_becomes_rows() {
 }
 
 #[test]
+fn a_blank_role_states_none_for_the_organization_and_a_student_in_a_class() {
+    let text = "user,class,role\nada,,\nbob,biology,\ncy,,\ncy,,student\n";
+    let roster = read_files(&[("roster.csv", text)]).unwrap();
+    let expected = ["- ada unstated", "biology bob student", "- cy student"];
+    assert_eq!(told(&roster), expected);
+}
+
+#[test]
 fn normal_form_ids_are_compared_as_they_are() {
     let text = "user,class\nada,Zo\u{eb}\nada,Zoe\u{308}\n";
     let roster = read_files(&[("roster.csv", text)]).unwrap();
