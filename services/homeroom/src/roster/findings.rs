@@ -103,6 +103,10 @@ pub(crate) struct Findings {
     pub(crate) counts: BTreeMap<Left, u64>,
     pub(crate) problems: Vec<(Left, Problem)>,
     pub(crate) notes: Vec<Problem>,
+    /// The rows of all files that were read, which are bounded together.
+    pub(super) rows_read: u64,
+    /// The bytes of all files that were read, unpacked.
+    pub(super) bytes_read: u64,
 }
 
 impl Findings {

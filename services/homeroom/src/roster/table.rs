@@ -10,8 +10,10 @@ use super::{
     text::{Text, TextError},
 };
 
-/// The most rows of a file.
-pub(crate) const ROWS_MAX: u64 = 1_000_000;
+/// The most rows of all files of an import.
+const ROWS_MAX: u64 = 2_000_000;
+/// The most bytes of all files of an import, unpacked: a zip file of some kilobytes may hold gigabytes.
+const BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// The most bytes of a cell.
 const CELL_BYTES_MAX: usize = 4 * 1024;
 /// The most bytes of a row: more is a quotation mark that is not closed.
@@ -39,6 +41,7 @@ pub(super) struct Table<'files> {
     record: StringRecord,
     line: u64,
     rows: u64,
+    bytes_counted: u64,
 }
 
 impl<'files> Table<'files> {
@@ -61,6 +64,7 @@ impl<'files> Table<'files> {
             record: StringRecord::new(),
             line: 0,
             rows: 0,
+            bytes_counted: 0,
         };
         if !table.read()? {
             return Err(table.of_file("the file is empty", "give it a header"));
@@ -143,13 +147,20 @@ impl<'files> Table<'files> {
     /// Reads the next row that can be read; the others are left out. Returns false at the end.
     pub(super) fn advance(&mut self, findings: &mut Findings) -> Result<bool, Problem> {
         while self.read()? {
+            let bytes = self.reader.position().byte();
+            findings.bytes_read += bytes - std::mem::replace(&mut self.bytes_counted, bytes);
+            if findings.bytes_read > BYTES_MAX {
+                let what = format!("the files have more than {} MiB", BYTES_MAX / 1024 / 1024);
+                return Err(self.of_file(what, "import them in parts"));
+            }
             if self.record.iter().all(|cell| cell.trim().is_empty()) {
                 continue;
             }
             self.rows += 1;
-            if self.rows > ROWS_MAX {
-                let what = format!("the file has more than {ROWS_MAX} rows");
-                return Err(self.of_file(what, "import it in parts"));
+            findings.rows_read += 1;
+            if findings.rows_read > ROWS_MAX {
+                let what = format!("the files have more than {ROWS_MAX} rows");
+                return Err(self.of_file(what, "import them in parts"));
             }
             let Some((what, fix)) = self.wrong_row() else {
                 return Ok(true);
@@ -234,7 +245,6 @@ impl<'files> Table<'files> {
         let text = error.get_ref().and_then(|error| error.downcast_ref());
         let (line, fix) = match text {
             Some(&TextError::Encoding { line, .. }) => (line, "save the file as UTF-8"),
-            Some(TextError::FileTooLarge) => (0, "import it in parts"),
             Some(TextError::RowTooLong) => (line, "close the quotation mark in this row"),
             None => (0, "check the file"),
         };
@@ -375,17 +385,34 @@ mod tests {
         assert!(rows.is_empty() && problems[0].contains("4096 bytes"));
     }
 
-    #[test]
-    fn bounds_a_file_has_at_most_a_million_rows() {
-        let rows = |before| {
-            let (mut table, mut findings) = (open("a\n1\n2\n").unwrap(), Findings::default());
-            table.rows = before;
-            while table.advance(&mut findings)? {}
-            Ok::<_, Problem>(table.rows())
+    /// Reads two files of 4 bytes and a row each, after so many rows and bytes; returns what is said of the second.
+    fn read_two(rows_read: u64, bytes_read: u64) -> Option<String> {
+        let mut findings = Findings {
+            rows_read,
+            bytes_read,
+            ..Findings::default()
         };
-        assert_eq!(rows(ROWS_MAX - 2), Ok(ROWS_MAX));
-        let refused = rows(ROWS_MAX - 1).unwrap_err();
-        assert!(refused.what.contains("1000000 rows"), "{refused}");
+        let mut read = || {
+            let mut table = open("a\n1\n").unwrap();
+            while table.advance(&mut findings)? {}
+            Ok::<_, Problem>(())
+        };
+        read().unwrap();
+        read().err().map(|problem| problem.what)
+    }
+
+    #[test]
+    fn bounds_the_files_of_an_import_have_at_most_two_million_rows_together() {
+        assert_eq!(read_two(ROWS_MAX - 2, 0), None);
+        let said = read_two(ROWS_MAX - 1, 0).unwrap();
+        assert!(said.contains("2000000 rows"), "{said}");
+    }
+
+    #[test]
+    fn bounds_the_files_of_an_import_have_at_most_512_mib_together_however_small_they_are_packed() {
+        assert_eq!(read_two(0, BYTES_MAX - 8), None);
+        let said = read_two(0, BYTES_MAX - 7).unwrap();
+        assert!(said.contains("512 MiB"), "{said}");
     }
 
     #[test]

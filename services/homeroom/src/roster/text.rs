@@ -6,8 +6,6 @@ use std::{
     rc::Rc,
 };
 
-/// The most bytes of a file, unpacked: a zip file of some kilobytes may hold gigabytes.
-pub(super) const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// The bytes that are read at once.
 const CHUNK_BYTES: usize = 8 * 1024;
 /// The byte order mark in UTF-8, which Excel writes.
@@ -24,9 +22,6 @@ pub(super) enum TextError {
         /// The byte of the line, from 1.
         byte: u64,
     },
-    /// The file has more than [`FILE_BYTES_MAX`].
-    #[error("the file has more than {} MiB", FILE_BYTES_MAX / 1024 / 1024)]
-    FileTooLarge,
     /// A row has more bytes than the reader of rows allows.
     #[error("the row does not end")]
     RowTooLong,
@@ -40,7 +35,6 @@ pub(super) struct Text<R> {
     raw: Vec<u8>,
     ready: Vec<u8>,
     taken: usize,
-    read_bytes: u64,
     line: u64,
     byte: u64,
     begun: bool,
@@ -57,7 +51,6 @@ impl<R: Read> Text<R> {
             raw: Vec::with_capacity(CHUNK_BYTES),
             ready: Vec::with_capacity(CHUNK_BYTES),
             taken: 0,
-            read_bytes: 0,
             line: 1,
             byte: 0,
             begun: false,
@@ -82,10 +75,6 @@ impl<R: Read> Text<R> {
                 self.ready.push(b'\n');
             }
             return Ok(());
-        }
-        self.read_bytes += read as u64;
-        if self.read_bytes > FILE_BYTES_MAX {
-            return Err(failed(TextError::FileTooLarge));
         }
         let left = self.row_bytes.get().checked_sub(read);
         self.row_bytes
@@ -209,17 +198,5 @@ mod tests {
     fn encoding_every_line_end_is_one() {
         assert_eq!(read(b"a\r\nb\rc\nd").unwrap(), "a\nb\nc\nd\n");
         assert_eq!(read(b"a\r\r\nb\n\n").unwrap(), "a\n\nb\n\n");
-    }
-
-    #[test]
-    fn bounds_a_file_has_at_most_512_mib_however_small_it_is_packed() {
-        let read = |before| {
-            let allowed = Rc::new(Cell::new(usize::MAX));
-            let mut text = Text::new(&b"1234567890"[..], allowed);
-            text.read_bytes = before;
-            io::copy(&mut text, &mut io::sink())
-        };
-        assert!(read(FILE_BYTES_MAX - 10).is_ok());
-        assert!(read(FILE_BYTES_MAX - 9).is_err());
     }
 }
