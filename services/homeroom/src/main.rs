@@ -17,6 +17,7 @@ mod handout;
 mod import;
 mod keys;
 mod list;
+mod private_file;
 mod ready;
 mod remote;
 mod roster;

@@ -5,9 +5,9 @@ mod lti;
 mod oneroster;
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File},
     io::{Seek, Write},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::Path,
 };
 
@@ -18,7 +18,7 @@ use homeroom_api::membership::v1::{Class, Member};
 use homeroom_kit::{Clock as _, clock::SystemClock};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-use crate::{Failure, list::resource_name, remote::Remote};
+use crate::{Failure, list::resource_name, private_file, remote::Remote};
 
 /// The classes that are written.
 const ACTIVE: &str = r#"state = "ACTIVE""#;
@@ -113,12 +113,7 @@ fn lay_out(to: &Path, files: &[Written]) -> Result<(), Failure> {
 }
 
 fn pack(to: &Path, files: &[Written]) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    let file: File = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(to)
+    let file = private_file::open(File::options().create_new(true), to)
         .map_err(|error| cannot(to, &error))?;
     pack_into(file, files)
         .map_err(|error| format!("{} cannot be written: {error}", to.display()).into())

@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{self, Read, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
@@ -21,7 +20,7 @@ use super::{
     slips::{self, Sheet},
     texts,
 };
-use crate::{Failure, call, list::resource_name};
+use crate::{Failure, call, list::resource_name, private_file};
 
 /// Makes a QR code.
 pub(crate) fn qr(arguments: &QrArguments) -> Result<(), Failure> {
@@ -181,10 +180,7 @@ fn write(to: &OutputArguments, bytes: &[u8]) -> Result<(), Failure> {
         io::stdout().write_all(bytes)?;
         return Ok(io::stdout().flush()?);
     };
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes));
+    let file = private_file::open(File::options().create(true).truncate(true), path);
+    let written = file.and_then(|mut file| file.write_all(bytes));
     written.map_err(|error| format!("{} cannot be written: {error}", path.display()).into())
 }
