@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    cells::{is_blank_or_iso_8601, name},
+    cells::name,
     files::Files,
     findings::{Left, Problem, Refused, UNKNOWN_ROLE, Wrong},
     rows::{At, Class, Index, Meaning, Person, Reading, Role, Roster, Row, What, external_id},
@@ -244,15 +244,7 @@ impl Canvas<'_> {
         let unreadable = |what: String, fix| (Left::Unreadable, what, fix);
         let [user, course, section, status, role, start, end] =
             columns.map(|column| table.cell(column));
-        if let Some(date) = [start, end]
-            .into_iter()
-            .find(|date| !is_blank_or_iso_8601(date))
-        {
-            return Err(unreadable(
-                format!("{date} is no date"),
-                "write dates as 2024-08-24T00:00:00Z",
-            ));
-        }
+        self.roster.findings.note_dates(table, [start, end]);
         let status = status.to_ascii_lowercase();
         if ![
             "active",

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::NaiveDate;
 use homeroom_kit::person;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -69,25 +69,12 @@ pub(super) fn boolean(cell: &str) -> Option<(bool, bool)> {
     Some((value, cell.bytes().all(|byte| byte.is_ascii_lowercase())))
 }
 
-/// Returns true if the cell is blank, a date, or a time of ISO 8601.
+/// Returns true if the cell is blank, or begins with a date of ISO 8601: of others the order of day and month cannot be
+/// known.
 pub(super) fn is_blank_or_iso_8601(cell: &str) -> bool {
-    if cell.is_empty() {
-        return true;
-    }
-    let (date, time) = cell
-        .split_at_checked("2024-08-24".len())
-        .unwrap_or((cell, ""));
-    // Chrono reads 2024-8-4 too.
-    let all_digits = date.bytes().filter(u8::is_ascii_digit).count() == 8;
-    let is_date = all_digits && NaiveDate::parse_from_str(date, "%Y-%m-%d").is_ok();
-    if time.is_empty() || !time.starts_with('T') {
-        return is_date && time.is_empty();
-    }
-    let without_offset = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
-    let is_time = without_offset
-        .iter()
-        .any(|form| NaiveDateTime::parse_from_str(cell, form).is_ok());
-    is_date && (is_time || DateTime::parse_from_rfc3339(cell).is_ok())
+    let (date, time) = cell.split_at_checked(10).unwrap_or((cell, ""));
+    let is_date = date.len() == 10 && NaiveDate::parse_from_str(date, "%Y-%m-%d").is_ok();
+    cell.is_empty() || is_date && (time.is_empty() || time.starts_with('T'))
 }
 
 #[cfg(test)]
@@ -165,6 +152,7 @@ mod tests {
             "2024-08-24 10:00:00",
             "2024-13-01",
             "2024-02-30T10:00:00Z",
+            "2024-8-4",
             "tomorrow, é",
         ] {
             assert!(!is_blank_or_iso_8601(wrong), "{wrong}");

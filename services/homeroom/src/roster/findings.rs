@@ -1,8 +1,13 @@
 //! What a reader has to say about the files, apart from their rows.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::Serialize;
+
+use super::{cells::is_blank_or_iso_8601, table::Table};
 
 /// The most problems of each kind, and the most notes, that are kept to be shown. All are counted.
 pub(crate) const PROBLEMS_SHOWN_MAX: usize = 100;
@@ -103,6 +108,8 @@ pub(crate) struct Findings {
     pub(crate) counts: BTreeMap<Left, u64>,
     pub(crate) problems: Vec<(Left, Problem)>,
     pub(crate) notes: Vec<Problem>,
+    /// The kinds of notes of which the first is enough.
+    pub(super) noted: BTreeSet<&'static str>,
     /// The rows of all files that were read, which are bounded together.
     pub(super) rows_read: u64,
     /// The bytes of all files that were read, unpacked.
@@ -127,6 +134,22 @@ impl Findings {
     pub(crate) fn note(&mut self, note: Problem) {
         if self.notes.len() < PROBLEMS_SHOWN_MAX {
             self.notes.push(note);
+        }
+    }
+
+    /// Keeps a note about a row, if it is the first of its kind.
+    pub(super) fn note_once(&mut self, kind: &'static str, note: impl FnOnce() -> Problem) {
+        if self.noted.insert(kind) {
+            self.note(note());
+        }
+    }
+
+    /// Keeps a note if a date is not written as in the standard. No date is used.
+    pub(super) fn note_dates(&mut self, table: &Table<'_>, dates: [&str; 2]) {
+        if let Some(date) = dates.into_iter().find(|date| !is_blank_or_iso_8601(date)) {
+            let note =
+                || table.problem(format!("{date} is no date of ISO 8601; it is not used"), "");
+            self.note_once("dates", note);
         }
     }
 

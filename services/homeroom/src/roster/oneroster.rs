@@ -1,10 +1,10 @@
 //! `OneRoster` 1.1 and 1.2, the CSV binding: the manifest says which version, and how each file is to be read.
 
 use super::{
-    cells::{boolean, is_blank_or_iso_8601, name, one_id},
+    cells::{boolean, name, one_id},
     columns::{
-        CLASS_COLUMNS, ENROLLMENT_COLUMNS, EXPORTED_EXTERNAL_ID, EXPORTED_NAME, ROLE_COLUMNS,
-        USER_COLUMNS_1_1, USER_COLUMNS_1_2,
+        CLASS_COLUMNS, ENROLLMENT_COLUMNS, EXPORTED_EXTERNAL_ID, EXPORTED_NAME, USER_COLUMNS_1_1,
+        USER_COLUMNS_1_2,
     },
     files::Files,
     findings::{Findings, Left, Problem, Refused, UNKNOWN_ROLE, Wrong},
@@ -30,11 +30,9 @@ pub(super) fn read(files: &mut dyn Files, reading: &Reading) -> Result<Roster, R
         roster,
         classes: Index::new(),
         users: Index::new(),
-        capitals_noted: false,
     };
     reader.read_classes(files)?;
     reader.read_users(files)?;
-    reader.read_roles(files)?;
     reader.read_enrollments(files)?;
     Ok(reader.roster)
 }
@@ -56,7 +54,6 @@ fn check_headers(
             &["sourcedId", "givenName", "familyName", user_column][..],
             users,
         ),
-        (ROLES, &["userSourcedId", "role"][..], ROLE_COLUMNS),
         (
             ENROLLMENTS,
             &["classSourcedId", "userSourcedId", "role"][..],
@@ -96,7 +93,6 @@ struct OneRoster<'a> {
     roster: Roster,
     classes: Index,
     users: Index,
-    capitals_noted: bool,
 }
 
 impl OneRoster<'_> {
@@ -184,31 +180,6 @@ impl OneRoster<'_> {
         has_rows(&table, self.manifest.mode(USERS))
     }
 
-    /// Notes what `roles.csv` says about people that enrollments do not: the enrollments decide.
-    fn read_roles(&mut self, files: &mut dyn Files) -> Result<(), Problem> {
-        if self.manifest.version == Version::V1_1 {
-            return Ok(());
-        }
-        let Some(mut table) = open(files, &self.manifest, ROLES)? else {
-            return Ok(());
-        };
-        let user = table.column("userSourcedId");
-        let mut with_role = vec![false; self.roster.people.len()];
-        let mut unread = Findings::default();
-        while table.advance(&mut unread)? {
-            let person = self.users.get(table.cell(user));
-            if let Some(has) = person.and_then(|person| with_role.get_mut(person as usize)) {
-                *has = true;
-            }
-        }
-        let without = with_role.iter().filter(|has| !**has).count();
-        if self.manifest.mode(ROLES) == Mode::Bulk && without > 0 {
-            let what = format!("{without} people of users.csv have no role here");
-            self.roster.findings.note(table.of_file(what, ""));
-        }
-        has_rows(&table, self.manifest.mode(ROLES))
-    }
-
     fn read_enrollments(&mut self, files: &mut dyn Files) -> Result<(), Problem> {
         let file = self.roster.file(ENROLLMENTS);
         let Some(mut table) = open(files, &self.manifest, ENROLLMENTS)? else {
@@ -255,26 +226,8 @@ impl OneRoster<'_> {
         });
         let (class, user) = (class?, user?);
         let dates = [columns.begin, columns.end].map(|date| table.cell(date));
-        if let Some(date) = dates.into_iter().find(|date| !is_blank_or_iso_8601(date)) {
-            return Err(unreadable(
-                format!("{date} is no date"),
-                "write dates as 2024-08-24",
-            ));
-        }
-        let primary = match table.cell(columns.primary) {
-            "" => false,
-            cell => {
-                let read = boolean(cell);
-                let wrong = || unreadable(format!("primary is {cell}"), "write true or false");
-                let (value, exact) = read.ok_or_else(wrong)?;
-                if !exact && !self.capitals_noted {
-                    self.capitals_noted = true;
-                    let what = format!("primary is {cell}, and in the standard {value}");
-                    self.roster.findings.note(table.problem(what, ""));
-                }
-                value
-            }
-        };
+        self.roster.findings.note_dates(table, dates);
+        let primary = self.primary(table, columns);
         let status = table.cell(columns.status).to_ascii_lowercase();
         let removed = match (self.manifest.mode(ENROLLMENTS), status.as_str()) {
             (Mode::Bulk, _) | (_, "active") => false,
@@ -305,6 +258,17 @@ impl OneRoster<'_> {
             }
         };
         Ok((class, person, what))
+    }
+
+    /// Returns true for the teacher who is the class's first.
+    fn primary(&mut self, table: &Table<'_>, columns: &Columns) -> bool {
+        let cell = table.cell(columns.primary);
+        let (value, exact) = boolean(cell).unwrap_or((false, cell.is_empty()));
+        if !exact {
+            let note = || table.problem(format!("primary is {cell}, and is read as {value}"), "");
+            self.roster.findings.note_once("primary", note);
+        }
+        value
     }
 
     /// Returns the class of an enrollment. In a delta it may be known from before.
