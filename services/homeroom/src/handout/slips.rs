@@ -12,6 +12,7 @@ use super::{
     roster::Student,
     texts,
 };
+use crate::roster::guarded;
 
 /// The slips that stand side by side.
 const COLUMNS: u32 = 2;
@@ -23,8 +24,6 @@ const MARGIN_MM: f64 = 10.0;
 const NAME_CHARS_LARGE_MAX: usize = 30;
 /// The columns of the table.
 const TABLE: [&str; 4] = ["name", "phrase", "url", "expiry"];
-/// A spreadsheet takes a cell that begins with one of these for a formula.
-const FORMULA_BEGINS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// A slip is never divided between two pages; a row of slips grows with a long name.
 const STYLE: &str = "
@@ -185,21 +184,11 @@ pub(super) fn csv(slips: &[Slip]) -> Result<Vec<u8>, csv::Error> {
     for slip in slips {
         let expiry = slip.expire_time.to_rfc3339_opts(SecondsFormat::Secs, true);
         let cells = [&slip.name, &slip.phrase, &slip.url, &expiry];
-        writer.write_record(cells.map(|cell| guarded(cell)))?;
+        writer.write_record(cells.map(|cell| guarded(cell).into_owned()))?;
     }
     writer
         .into_inner()
         .map_err(|error| error.into_error().into())
-}
-
-/// Returns a cell that no spreadsheet takes for a formula.
-fn guarded(cell: &str) -> String {
-    let guard = if cell.starts_with(FORMULA_BEGINS) {
-        "'"
-    } else {
-        ""
-    };
-    format!("{guard}{cell}")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{
     cells::name,
     files::Files,
     findings::{Left, Problem, Refused, UNKNOWN_ROLE, Wrong},
-    rows::{At, Class, Index, Meaning, Person, Reading, Role, Roster, Row, What, external_id},
+    rows::{Class, Index, Meaning, Person, Read, Reading, Role, Roster, What, external_id},
     table::{Column, Names, Table},
 };
 
@@ -217,21 +217,8 @@ impl Canvas<'_> {
         ]
         .map(|name| table.column(name));
         while table.advance(&mut self.roster.findings)? {
-            match self.read_enrollment(table, columns) {
-                Ok((class, person, what)) => self.roster.add(Row {
-                    at: At {
-                        file,
-                        line: table.line(),
-                    },
-                    class: Some(class),
-                    person,
-                    what,
-                }),
-                Err((left, what, fix)) => {
-                    let problem = table.problem(what, fix);
-                    self.roster.findings.leave_out(left, problem);
-                }
-            }
+            let read = self.read_enrollment(table, columns);
+            self.roster.take(table, file, read);
         }
         Ok(())
     }
@@ -240,7 +227,7 @@ impl Canvas<'_> {
         &mut self,
         table: &Table<'_>,
         columns: [Column; 7],
-    ) -> Result<(u32, u32, What), Wrong> {
+    ) -> Result<Read, Wrong> {
         let unreadable = |what: String, fix| (Left::Unreadable, what, fix);
         let [user, course, section, status, role, start, end] =
             columns.map(|column| table.cell(column));
@@ -290,7 +277,7 @@ impl Canvas<'_> {
                 What::Keep
             }
         };
-        Ok((class, person, what))
+        Ok((Some(class), person, what))
     }
 
     /// Returns the class of an enrollment, which Canvas may know from an earlier import.

@@ -9,7 +9,7 @@ use super::{
     files::Files,
     findings::{Findings, Left, Problem, Refused, UNKNOWN_ROLE, Wrong},
     manifest::{CLASSES, ENROLLMENTS, Manifest, Mode, ROLES, USERS, Version, read_manifest},
-    rows::{At, Class, Index, Meaning, Person, Reading, Role, Roster, Row, What, external_id},
+    rows::{Class, Index, Meaning, Person, Read, Reading, Role, Roster, What, external_id},
     table::{Column, Names, Table},
 };
 
@@ -187,21 +187,8 @@ impl OneRoster<'_> {
         };
         let columns = Columns::of(&table);
         while table.advance(&mut self.roster.findings)? {
-            match self.read_enrollment(&table, &columns) {
-                Ok((class, person, what)) => self.roster.add(Row {
-                    at: At {
-                        file,
-                        line: table.line(),
-                    },
-                    class: Some(class),
-                    person,
-                    what,
-                }),
-                Err((left, what, fix)) => {
-                    let problem = table.problem(what, fix);
-                    self.roster.findings.leave_out(left, problem);
-                }
-            }
+            let read = self.read_enrollment(&table, &columns);
+            self.roster.take(&table, file, read);
         }
         has_rows(&table, self.manifest.mode(ENROLLMENTS))
     }
@@ -211,7 +198,7 @@ impl OneRoster<'_> {
         &mut self,
         table: &Table<'_>,
         columns: &Columns,
-    ) -> Result<(u32, u32, What), Wrong> {
+    ) -> Result<Read, Wrong> {
         let unreadable = |what: String, fix| (Left::Unreadable, what, fix);
         let ids = [
             ("classSourcedId", columns.class),
@@ -257,7 +244,7 @@ impl OneRoster<'_> {
                 What::Keep
             }
         };
-        Ok((class, person, what))
+        Ok((Some(class), person, what))
     }
 
     /// Returns true for the teacher who is the class's first.

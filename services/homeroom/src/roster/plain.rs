@@ -4,7 +4,7 @@ use super::{
     cells::name,
     files::Files,
     findings::{Left, Problem, Refused, UNKNOWN_ROLE, Wrong},
-    rows::{At, Class, Index, Meaning, Person, Reading, Role, Roster, Row, What, external_id},
+    rows::{Class, Index, Meaning, Person, Read, Reading, Role, Roster, What, external_id},
     table::{Column, Names, Table},
 };
 
@@ -51,21 +51,8 @@ impl Plain<'_> {
         let columns = [&*user, "class", "role", "name", "email", "external_id"]
             .map(|name| table.column(name));
         while table.advance(&mut self.roster.findings)? {
-            match self.read_row(table, columns) {
-                Ok((class, person, what)) => self.roster.add(Row {
-                    at: At {
-                        file,
-                        line: table.line(),
-                    },
-                    class,
-                    person,
-                    what,
-                }),
-                Err((left, what, fix)) => {
-                    let problem = table.problem(what, fix);
-                    self.roster.findings.leave_out(left, problem);
-                }
-            }
+            let read = self.read_row(table, columns);
+            self.roster.take(table, file, read);
         }
         Ok(())
     }
@@ -74,7 +61,7 @@ impl Plain<'_> {
         &mut self,
         table: &Table<'_>,
         columns: [Column; 6],
-    ) -> Result<(Option<u32>, u32, What), Wrong> {
+    ) -> Result<Read, Wrong> {
         let [user, class, role, shown, email, external] = columns.map(|column| table.cell(column));
         let unreadable = |what| (Left::Unreadable, what, "correct the row");
         let person = Person {

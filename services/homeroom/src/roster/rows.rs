@@ -8,7 +8,10 @@ use homeroom_kit::{
     person,
 };
 
-use super::findings::{Findings, Left, Problem};
+use super::{
+    findings::{Findings, Left, Problem, Wrong},
+    table::Table,
+};
 
 /// The role of a row, from the weakest to the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +80,9 @@ pub(crate) struct Row {
     pub(crate) what: What,
 }
 
+/// What a row of a file says: the index of its class, that of its person, and what about them.
+pub(super) type Read = (Option<u32>, u32, What);
+
 /// The content of roster files.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
@@ -128,6 +134,17 @@ impl Roster {
             return Err(format!("the user id {} is there already", person.user));
         }
         Ok(index.get_or_add(&mut self.people, key, || person))
+    }
+
+    /// Takes what was read of the table's row, or leaves the row out.
+    pub(super) fn take(&mut self, table: &Table<'_>, file: u16, read: Result<Read, Wrong>) {
+        match read {
+            Ok((class, person, what)) => {
+                let at = At { file, line: table.line() };
+                self.add(Row { at, class, person, what });
+            }
+            Err((left, what, fix)) => self.findings.leave_out(left, table.problem(what, fix)),
+        }
     }
 
     /// Adds a row. Of several rows for one person and class the strongest stays, in the place of the first.
