@@ -195,7 +195,7 @@ pub(super) fn csv(slips: &[Slip]) -> Result<Vec<u8>, csv::Error> {
 mod tests {
     use super::*;
 
-    fn student(name: &str, line: usize) -> Student {
+    fn student(name: &str, line: u32) -> Student {
         Student {
             line,
             name: name.to_owned(),

@@ -18,12 +18,14 @@ mod tests;
 pub(crate) use cells::guarded;
 pub(crate) use columns::*;
 pub(crate) use files::{Files, open};
-pub(crate) use findings::{Left, Problem, Refused};
+#[cfg(test)]
+pub(crate) use findings::PROBLEMS_SHOWN_MAX;
+pub(crate) use findings::{Findings, Left, Problem, Refused};
 
 pub(crate) use rows::{At, Class, Person, Reading, Role, Roster, Row, What};
 
 use manifest::MANIFEST;
-use table::{Names, Table};
+pub(crate) use table::{Names, Table};
 
 /// Reads files of a format that is found out by manifest and headers.
 pub(crate) fn read(files: &mut dyn Files, reading: &Reading) -> Result<Roster, Refused> {

@@ -1,6 +1,10 @@
 //! A CSV file with a header, read a row at a time.
 
-use std::{cell::Cell, io::Read, rc::Rc};
+use std::{
+    cell::Cell,
+    io::{self, BufRead, BufReader, Chain, Cursor, Read},
+    rc::Rc,
+};
 
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
@@ -21,9 +25,12 @@ const ROW_BYTES_MAX: usize = 128 * 1024;
 /// The most columns of a file.
 const COLUMNS_MAX: usize = 500;
 
+/// The separators of spreadsheets in different languages.
+const SEPARATORS: [u8; 3] = *b"\t;,";
+
 /// How the names of a header are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Names {
+pub(crate) enum Names {
     /// As they are written.
     Exact,
     /// Whatever their case.
@@ -31,40 +38,63 @@ pub(super) enum Names {
 }
 
 /// A column; None if the file lacks it, so that all its cells are blank.
-pub(super) type Column = Option<usize>;
+pub(crate) type Column = Option<usize>;
 
-pub(super) struct Table<'files> {
+pub(crate) struct Table<'files> {
     file: String,
     columns: Vec<String>,
-    reader: Reader<Text<Box<dyn Read + 'files>>>,
+    reader: Reader<Chain<Cursor<Vec<u8>>, TextOf<'files>>>,
     row_bytes: Rc<Cell<usize>>,
     record: StringRecord,
     line: u64,
     rows: u64,
     bytes_counted: u64,
+    /// Blank cells at the end of a row may be left out.
+    pub(crate) rows_may_be_short: bool,
+}
+
+type TextOf<'files> = BufReader<Text<Box<dyn Read + 'files>>>;
+
+/// Reads the text up to the end of its header, and returns it and the separator of which the header has most.
+fn read_header(text: &mut TextOf<'_>) -> io::Result<(Vec<u8>, u8)> {
+    let mut header = Vec::new();
+    loop {
+        let before = header.len();
+        let read = text.read_until(b'\n', &mut header)?;
+        let line = header.get(before..).unwrap_or_default();
+        if read == 0 || !line.trim_ascii().is_empty() {
+            let count = |separator: &u8| line.iter().filter(|byte| *byte == separator).count();
+            let most = SEPARATORS.into_iter().max_by_key(count);
+            return Ok((header, most.unwrap_or(b',')));
+        }
+    }
 }
 
 impl<'files> Table<'files> {
     /// Reads the header.
-    pub(super) fn open(
+    pub(crate) fn open(
         file: &str,
         read: Box<dyn Read + 'files>,
         names: Names,
     ) -> Result<Self, Problem> {
         let row_bytes = Rc::new(Cell::new(ROW_BYTES_MAX));
-        let text = Text::new(read, Rc::clone(&row_bytes));
+        let mut text = BufReader::new(Text::new(read, Rc::clone(&row_bytes)));
+        let (header, separator) =
+            read_header(&mut text).map_err(|error| failed(file, error.into(), 1))?;
         let mut table = Self {
             file: file.to_owned(),
             columns: Vec::new(),
             reader: ReaderBuilder::new()
                 .has_headers(false)
                 .flexible(true)
-                .from_reader(text),
+                .delimiter(separator)
+                .from_reader(Cursor::new(header).chain(text)),
             row_bytes,
             record: StringRecord::new(),
             line: 0,
             rows: 0,
             bytes_counted: 0,
+            rows_may_be_short: false,
         };
         if !table.read()? {
             return Err(table.of_file("the file is empty", "give it a header"));
@@ -88,11 +118,11 @@ impl<'files> Table<'files> {
         Ok(table)
     }
 
-    pub(super) fn columns(&self) -> &[String] {
+    pub(crate) fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    pub(super) fn column(&self, name: &str) -> Column {
+    pub(crate) fn column(&self, name: &str) -> Column {
         self.columns.iter().position(|column| column == name)
     }
 
@@ -145,7 +175,7 @@ impl<'files> Table<'files> {
     }
 
     /// Reads the next row that can be read; the others are left out. Returns false at the end.
-    pub(super) fn advance(&mut self, findings: &mut Findings) -> Result<bool, Problem> {
+    pub(crate) fn advance(&mut self, findings: &mut Findings) -> Result<bool, Problem> {
         while self.read()? {
             let bytes = self.reader.position().byte();
             findings.bytes_read += bytes - std::mem::replace(&mut self.bytes_counted, bytes);
@@ -177,9 +207,9 @@ impl<'files> Table<'files> {
             let what = "a cell goes over several lines".to_owned();
             return Some((what, "remove the line break, or close the quotation mark"));
         }
-        if cells != columns {
+        if cells > columns || cells < columns && !self.rows_may_be_short {
             let what = format!("the row has {cells} cells, and the header {columns}");
-            return Some((what, "put cells that hold a comma in quotation marks"));
+            return Some((what, "put cells that hold the separator in quotation marks"));
         }
         if self.record.iter().any(|cell| cell.len() > CELL_BYTES_MAX) {
             let what = format!("a cell has more than {CELL_BYTES_MAX} bytes");
@@ -194,7 +224,7 @@ impl<'files> Table<'files> {
     }
 
     /// Returns a cell of the row without blanks at its ends.
-    pub(super) fn cell(&self, column: Column) -> &str {
+    pub(crate) fn cell(&self, column: Column) -> &str {
         self.raw(column).trim()
     }
 
@@ -204,12 +234,12 @@ impl<'files> Table<'files> {
         unguarded(cell.unwrap_or_default())
     }
 
-    pub(super) fn line(&self) -> u32 {
+    pub(crate) fn line(&self) -> u32 {
         u32::try_from(self.line).unwrap_or(u32::MAX)
     }
 
     /// Returns a problem of the row.
-    pub(super) fn problem(&self, what: impl Into<String>, fix: &str) -> Problem {
+    pub(crate) fn problem(&self, what: impl Into<String>, fix: &str) -> Problem {
         Problem {
             line: self.line,
             ..self.of_file(what, fix)
@@ -234,194 +264,28 @@ impl<'files> Table<'files> {
                 self.line = next.saturating_sub(breaks + 1);
                 Ok(true)
             }
-            Err(error) => Err(self.failed(error, first_unread)),
+            Err(error) => Err(failed(&self.file, error, first_unread)),
         }
     }
+}
 
-    fn failed(&self, error: csv::Error, line: u64) -> Problem {
-        let ErrorKind::Io(error) = error.into_kind() else {
-            return self.of_file("the file cannot be read", "check that it is a CSV file");
-        };
-        let text = error.get_ref().and_then(|error| error.downcast_ref());
-        let (line, fix) = match text {
-            Some(&TextError::Encoding { line, .. }) => (line, "save the file as UTF-8"),
-            Some(TextError::RowTooLong) => (line, "close the quotation mark in this row"),
-            None => (0, "check the file"),
-        };
-        Problem {
-            line,
-            ..self.of_file(error.to_string(), fix)
-        }
+fn failed(file: &str, error: csv::Error, line: u64) -> Problem {
+    let ErrorKind::Io(error) = error.into_kind() else {
+        let what = "the file cannot be read";
+        return Problem::of_file(file, what, "check that it is a CSV file");
+    };
+    let text = error.get_ref().and_then(|error| error.downcast_ref());
+    let (line, fix) = match text {
+        Some(&TextError::Encoding { line, .. }) => (line, "save the file as UTF-8"),
+        Some(TextError::RowTooLong) => (line, "close the quotation mark in this row"),
+        None => (0, "check the file"),
+    };
+    Problem {
+        line,
+        ..Problem::of_file(file, error.to_string(), fix)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn open(text: &str) -> Result<Table<'_>, Problem> {
-        Table::open("file.csv", Box::new(text.as_bytes()), Names::Exact)
-    }
-
-    /// Returns the line and the cells of each row that can be read, and what is said of the others.
-    fn read(text: &str) -> (Vec<(u32, Vec<String>)>, Vec<String>) {
-        let (mut table, mut findings) = (open(text).unwrap(), Findings::default());
-        let mut rows = Vec::new();
-        while table.advance(&mut findings).unwrap() {
-            let cells = (0..table.columns().len()).map(|column| table.raw(Some(column)).to_owned());
-            rows.push((table.line(), cells.collect()));
-        }
-        let problems = findings.problems.iter();
-        (
-            rows,
-            problems.map(|(_, problem)| problem.to_string()).collect(),
-        )
-    }
-
-    fn cells(cells: &[&str]) -> Vec<String> {
-        cells.iter().map(|&cell| cell.to_owned()).collect()
-    }
-
-    #[test]
-    fn encoding_a_byte_order_mark_is_no_part_of_the_first_name() {
-        let table = open("\u{feff}sourcedId,title\n").unwrap();
-        assert_eq!(table.column("sourcedId"), Some(0));
-    }
-
-    #[test]
-    fn encoding_another_one_is_told_by_line_and_byte() {
-        let bytes: &[u8] = b"a,b\nZo\xEB,c\n";
-        let problem = Table::open("users.csv", Box::new(bytes), Names::Exact);
-        let problem = problem.err().unwrap();
-        let said = "users.csv:2: byte 3 of the line is not UTF-8; save the file as UTF-8";
-        assert_eq!(problem.to_string(), said);
-    }
-
-    #[test]
-    fn header_two_columns_of_one_name_are_refused() {
-        let refused = open("sourcedId,title,sourcedId\n").err().unwrap();
-        assert!(refused.what.contains("two columns sourcedId"), "{refused}");
-        assert!(open("").is_err());
-    }
-
-    #[test]
-    fn header_what_is_missing_is_one_problem_and_a_wrong_case_is_told() {
-        let table = open("SourcedId,title\n").unwrap();
-        assert!(table.require(&["title"]).is_ok());
-        let missing = table.require(&["sourcedId", "role", "title"]).unwrap_err();
-        assert_eq!(missing.line, 0);
-        let said = "the header lacks sourcedId (it has SourcedId, and the case counts), role";
-        assert_eq!(missing.what, said);
-    }
-
-    #[test]
-    fn header_another_order_and_unknown_columns_are_noted() {
-        let mut findings = Findings::default();
-        let table = open("b,ext_room,a,metadata.x\n").unwrap();
-        table.compare("a,b,c", &mut findings);
-        let notes: Vec<_> = findings.notes.iter().map(|note| &*note.what).collect();
-        assert!(notes[0].ends_with("not read: ext_room"), "{notes:?}");
-        assert!(notes[1].contains("another order"), "{notes:?}");
-        assert_eq!(notes.len(), 2);
-    }
-
-    #[test]
-    fn blank_columns_a_missing_optional_one_is_blank() {
-        let mut table = open("a\n1\n").unwrap();
-        assert!(table.advance(&mut Findings::default()).unwrap());
-        assert_eq!(table.cell(table.column("b")), "");
-    }
-
-    #[test]
-    fn row_length_another_one_is_left_out_by_its_line() {
-        let (rows, problems) = read("a,b\n1,2\n3\n4,5,6\n7,8\n");
-        assert_eq!(rows, [(2, cells(&["1", "2"])), (5, cells(&["7", "8"]))]);
-        assert!(problems[0].starts_with("file.csv:3: the row has 1 cells, and the header 2"));
-        assert!(problems[1].starts_with("file.csv:4: the row has 3 cells"));
-    }
-
-    #[test]
-    fn quotes_hold_commas_and_doubled_quotes_and_no_line_breaks() {
-        let (rows, problems) =
-            read("a,b\n\"Art 105: \"\"Art as a Medium\"\"\",\"x, y\"\n\"two\nlines\",z\n1,2\n");
-        let first = cells(&["Art 105: \"Art as a Medium\"", "x, y"]);
-        assert_eq!(rows, [(2, first), (5, cells(&["1", "2"]))]);
-        assert!(problems[0].starts_with("file.csv:3: a cell goes over several lines"));
-    }
-
-    #[test]
-    fn quotes_one_that_is_not_closed_does_not_take_the_memory() {
-        let text = format!("a,b\n1,2\n\"3,{}", "4\n".repeat(ROW_BYTES_MAX));
-        let mut table = open(&text).unwrap();
-        let mut findings = Findings::default();
-        assert!(table.advance(&mut findings).unwrap());
-        let refused = table.advance(&mut findings).unwrap_err();
-        assert!(refused.fix.contains("quotation mark"), "{refused}");
-        assert_eq!(refused.line, 3);
-    }
-
-    #[test]
-    fn spaces_around_a_cell_are_no_part_of_it_and_those_inside_are() {
-        let mut table = open("a\n  42 b \n").unwrap();
-        assert!(table.advance(&mut Findings::default()).unwrap());
-        assert_eq!(table.cell(Some(0)), "42 b");
-    }
-
-    #[test]
-    fn empty_lines_and_rows_of_commas_are_skipped_and_line_numbers_stay_true() {
-        for end in ["\n", "\r\n", "\r"] {
-            let text = ["a,b", "", "1,2", "", "", ",", ",,,", "3,4", "\"5\",6"].join(end);
-            let (rows, problems) = read(&text);
-            let lines: Vec<u32> = rows.iter().map(|(line, _)| *line).collect();
-            assert_eq!((lines, problems.len()), (vec![3, 8, 9], 0), "{end:?}");
-        }
-    }
-
-    #[test]
-    fn bounds_a_cell_has_at_most_4096_bytes() {
-        let of = |bytes: usize| read(&format!("a,b\n{},1\n", "x".repeat(bytes)));
-        assert_eq!(of(CELL_BYTES_MAX).0.len(), 1);
-        let (rows, problems) = of(CELL_BYTES_MAX + 1);
-        assert!(rows.is_empty() && problems[0].contains("4096 bytes"));
-    }
-
-    /// Reads two files of 4 bytes and a row each, after so many rows and bytes; returns what is said of the second.
-    fn read_two(rows_read: u64, bytes_read: u64) -> Option<String> {
-        let mut findings = Findings {
-            rows_read,
-            bytes_read,
-            ..Findings::default()
-        };
-        let mut read = || {
-            let mut table = open("a\n1\n").unwrap();
-            while table.advance(&mut findings)? {}
-            Ok::<_, Problem>(())
-        };
-        read().unwrap();
-        read().err().map(|problem| problem.what)
-    }
-
-    #[test]
-    fn bounds_the_files_of_an_import_have_at_most_two_million_rows_together() {
-        assert_eq!(read_two(ROWS_MAX - 2, 0), None);
-        let said = read_two(ROWS_MAX - 1, 0).unwrap();
-        assert!(said.contains("2000000 rows"), "{said}");
-    }
-
-    #[test]
-    fn bounds_the_files_of_an_import_have_at_most_512_mib_together_however_small_they_are_packed() {
-        assert_eq!(read_two(0, BYTES_MAX - 8), None);
-        let said = read_two(0, BYTES_MAX - 7).unwrap();
-        assert!(said.contains("512 MiB"), "{said}");
-    }
-
-    #[test]
-    fn bounds_a_header_has_at_most_500_columns() {
-        let header = |count: usize| {
-            let names: Vec<String> = (0..count).map(|name| name.to_string()).collect();
-            open(&names.join(",")).map(|_| ())
-        };
-        assert_eq!(header(COLUMNS_MAX), Ok(()));
-        assert!(header(COLUMNS_MAX + 1).is_err());
-    }
-}
+#[path = "table_tests.rs"]
+mod tests;
