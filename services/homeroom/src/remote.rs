@@ -1,4 +1,4 @@
-//! Membership, called with the types of the contract and with patience: by imports and exports, which make many calls.
+//! Membership, called with the types of the contract and with patience: by imports, exports and hand-outs.
 
 use std::time::Duration;
 

@@ -20,7 +20,7 @@ use super::{
     slips::{self, Sheet},
     texts,
 };
-use crate::{Failure, call, list::resource_name, private_file};
+use crate::{Failure, call, list::resource_name, private_file, remote::Remote};
 
 /// Makes a QR code.
 pub(crate) fn qr(arguments: &QrArguments) -> Result<(), Failure> {
@@ -126,17 +126,13 @@ pub(crate) async fn board(arguments: &BoardArguments) -> Result<(), Failure> {
 
 /// Returns the names of an organization and of its class, as people see them; without a class the second is empty.
 async fn names(sheet: &SheetArguments, place: &str) -> Result<[String; 2], Failure> {
-    let read = async |method: &str, name: &str| -> Result<String, Failure> {
-        let request = json!({"name": name});
-        let user = sheet.user.as_deref();
-        let found = call::answer(&sheet.membership, method, &request, user, &sheet.caller).await?;
-        Ok(text(&found, "displayName"))
-    };
+    let user = sheet.user.as_deref();
+    let remote = Remote::connect(&sheet.membership, &sheet.caller, user).await?;
     let (organization, class) = match place.split_once("/classes/") {
-        Some((organization, _)) => (organization, read("ClassService/GetClass", place).await?),
+        Some((organization, _)) => (organization, remote.class(place).await?.display_name),
         None => (place, String::new()),
     };
-    let school = read("OrganizationService/GetOrganization", organization).await?;
+    let school = remote.organization(organization).await?.display_name;
     Ok([school, class])
 }
 
