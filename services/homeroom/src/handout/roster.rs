@@ -45,12 +45,21 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Student>, RosterMalformed> {
     table.rows_may_be_short = true;
     let columns = COLUMNS.map(|name| table.column(name));
     // A misspelled `email` would make tokens that anybody may use.
-    let others = table.columns().iter().filter(|name| !COLUMNS.contains(&name.as_str()));
+    let others = table
+        .columns()
+        .iter()
+        .filter(|name| !COLUMNS.contains(&name.as_str()));
     let mut mistakes: Vec<String> = others
-        .map(|name| format!("no column is called `{name}`: remove it, or call it name, email or external_id"))
+        .map(|name| {
+            format!(
+                "no column is called `{name}`: remove it, or call it name, email or external_id"
+            )
+        })
         .collect();
     if columns[0].is_none() {
-        mistakes.push("its first line has no column `name`: write the names of the columns there".to_owned());
+        mistakes.push(
+            "its first line has no column `name`: write the names of the columns there".to_owned(),
+        );
     }
     if !mistakes.is_empty() {
         return Err(RosterMalformed(mistakes));
@@ -59,19 +68,34 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Student>, RosterMalformed> {
     while table.advance(&mut findings)? {
         let [name, email, external_id] = columns.map(|column| table.cell(column).to_owned());
         if name.is_empty() {
-            findings.leave_out(Left::Unreadable, table.problem("the student has no name", ""));
+            findings.leave_out(
+                Left::Unreadable,
+                table.problem("the student has no name", ""),
+            );
         } else {
-            students.push(Student { line: table.line(), name, email, external_id });
+            students.push(Student {
+                line: table.line(),
+                name,
+                email,
+                external_id,
+            });
         }
     }
-    mistakes.extend(findings.problems.iter().map(|(_, problem)| problem.to_string()));
+    mistakes.extend(
+        findings
+            .problems
+            .iter()
+            .map(|(_, problem)| problem.to_string()),
+    );
     match findings.left(Left::Unreadable) - mistakes.len() as u64 {
         0 => {}
         more => mistakes.push(format!("and {more} more")),
     }
     match students.len() {
         0 if mistakes.is_empty() => {
-            mistakes.push("it has no students: write a line for each below the column names".to_owned());
+            mistakes.push(
+                "it has no students: write a line for each below the column names".to_owned(),
+            );
         }
         count if count > ROSTER_STUDENTS_MAX => mistakes.push(format!(
             "it has {count} students, and {ROSTER_STUDENTS_MAX} is the most: divide it"

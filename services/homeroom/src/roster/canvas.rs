@@ -223,11 +223,7 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    fn read_enrollment(
-        &mut self,
-        table: &Table<'_>,
-        columns: [Column; 7],
-    ) -> Result<Read, Wrong> {
+    fn read_enrollment(&mut self, table: &Table<'_>, columns: [Column; 7]) -> Result<Read, Wrong> {
         let unreadable = |what: String, fix| (Left::Unreadable, what, fix);
         let [user, course, section, status, role, start, end] =
             columns.map(|column| table.cell(column));

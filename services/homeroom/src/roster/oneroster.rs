@@ -194,11 +194,7 @@ impl OneRoster<'_> {
     }
 
     /// Reads a row as a class, a person and what it says about them; or why not, and what to do.
-    fn read_enrollment(
-        &mut self,
-        table: &Table<'_>,
-        columns: &Columns,
-    ) -> Result<Read, Wrong> {
+    fn read_enrollment(&mut self, table: &Table<'_>, columns: &Columns) -> Result<Read, Wrong> {
         let unreadable = |what: String, fix| (Left::Unreadable, what, fix);
         let ids = [
             ("classSourcedId", columns.class),

@@ -57,11 +57,7 @@ impl Plain<'_> {
         Ok(())
     }
 
-    fn read_row(
-        &mut self,
-        table: &Table<'_>,
-        columns: [Column; 6],
-    ) -> Result<Read, Wrong> {
+    fn read_row(&mut self, table: &Table<'_>, columns: [Column; 6]) -> Result<Read, Wrong> {
         let [user, class, role, shown, email, external] = columns.map(|column| table.cell(column));
         let unreadable = |what| (Left::Unreadable, what, "correct the row");
         let person = Person {

@@ -140,8 +140,16 @@ impl Roster {
     pub(super) fn take(&mut self, table: &Table<'_>, file: u16, read: Result<Read, Wrong>) {
         match read {
             Ok((class, person, what)) => {
-                let at = At { file, line: table.line() };
-                self.add(Row { at, class, person, what });
+                let at = At {
+                    file,
+                    line: table.line(),
+                };
+                self.add(Row {
+                    at,
+                    class,
+                    person,
+                    what,
+                });
             }
             Err((left, what, fix)) => self.findings.leave_out(left, table.problem(what, fix)),
         }

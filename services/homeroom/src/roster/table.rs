@@ -63,7 +63,7 @@ fn read_header(text: &mut TextOf<'_>) -> io::Result<(Vec<u8>, u8)> {
         let read = text.read_until(b'\n', &mut header)?;
         let line = header.get(before..).unwrap_or_default();
         if read == 0 || !line.trim_ascii().is_empty() {
-            let count = |separator: &u8| line.iter().filter(|byte| *byte == separator).count();
+            let count = |separator: &u8| line.split(|byte| byte == separator).count();
             let most = SEPARATORS.into_iter().max_by_key(count);
             return Ok((header, most.unwrap_or(b',')));
         }
