@@ -219,6 +219,33 @@ async fn s3_an_import_may_be_repeated_and_resumed(homeroom) {
 }
 
 on_both_engines! {
+async fn s3_s4_a_row_without_a_role_changes_no_role(homeroom) {
+    let school = homeroom.school().await;
+    let unset = |class: &str, user: &str| row(class, user, "ROLE_UNSPECIFIED");
+    // Staff keep the roles that they have.
+    let staff = [("", "admin"), ("", "teacher"), ("", "co-teacher"), ("biology", "teacher"), ("biology", "co-teacher")];
+    let before = event_types(&school).await;
+    assert_eq!(imported(&school.admin, &staff.map(|(class, user)| unset(class, user)), 0).await, ["UNCHANGED"; 5]);
+    assert_eq!(event_types(&school).await, before);
+    let mut named = unset("", "admin");
+    named["display_name"] = "Ada Lovelace".into();
+    assert_eq!(imported(&school.admin, &[named], 0).await, ["UPDATED"]);
+    // Whoever is new to the organization or to a class is a Student of it.
+    let newcomers = [unset("", "ann"), unset("biology", "ben"), unset("biology", "admin")];
+    assert_eq!(imported(&school.admin, &newcomers, 0).await, ["ADDED"; 3]);
+    let (organization, class) = (&school.organization, &school.class);
+    for (place, user, expected) in [
+        (organization, "admin", "ADMIN"), (organization, "teacher", "TEACHER"), (class, "teacher", "OWNER"), (class, "co-teacher", "CO_TEACHER"),
+        (organization, "ann", "STUDENT"), (organization, "ben", "STUDENT"), (class, "ben", "STUDENT"), (class, "admin", "STUDENT"),
+    ] {
+        assert_eq!(role(&school, place, user).await, expected, "{user} in {place}");
+    }
+    assert_eq!(school.seats().await.seats_used, 2);
+    assert_audited_soon(homeroom).await;
+}
+}
+
+on_both_engines! {
 async fn s4_b13_p8_r8_rows_add_people_as_staff_do(homeroom) {
     let school = homeroom.school_named("hamilton", 2).await;
     let (code, url) = (school.class_code().await.code, school.join_url().await.url);

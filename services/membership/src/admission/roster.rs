@@ -52,7 +52,7 @@ pub(crate) fn decide(
 fn state(
     plan: &mut Plan,
     person: &PersonAt,
-    (role, particulars): (Role, &Particulars),
+    (role, particulars): (Option<Role>, &Particulars),
     actor: &UserId,
 ) -> Result<Outcome> {
     let (place, _) = person;
@@ -60,6 +60,8 @@ fn state(
     let at_organization = at_organization(person);
     let in_organization = plan.known.members.get(&at_organization).cloned();
     let in_class = plan.known.members.get(person).cloned();
+    let kept = || in_class.as_ref().map(|member| member.role);
+    let role = role.or_else(kept).unwrap_or(Role::Student);
     if let (Some((name, ClassState::Archived)), None) = (class, &in_class) {
         return Err(refusals::class_archived(name));
     }

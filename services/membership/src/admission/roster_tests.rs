@@ -68,12 +68,12 @@ fn school(limit: i64, members: &[(&str, &str, Role)]) -> Known {
     known
 }
 
-fn is(at: (&str, &str), role: Role) -> RosterRow {
+fn is(at: (&str, &str), role: impl Into<Option<Role>>) -> RosterRow {
     let (place, user) = person(at);
     RosterRow {
         place,
         user,
-        stated: Stated::Member(role, Particulars::default()),
+        stated: Stated::Member(role.into(), Particulars::default()),
     }
 }
 
@@ -145,6 +145,39 @@ fn s4_u10_who_becomes_a_student_teaches_no_class_and_who_owns_one_stays() {
     let roles: Vec<_> = effects.roles.iter().map(|(at, m)| (at, m.role)).collect();
     assert_eq!(roles, [(&person((ART, "tom")), Role::Student)]);
     assert!(effects.ended.is_empty());
+}
+
+#[test]
+fn s3_a_row_without_a_role_changes_no_role() {
+    let members = [
+        (HAMILTON, "ada", Role::Admin),
+        (HAMILTON, "tom", Role::Teacher),
+        (ART, "tom", Role::CoTeacher),
+        (HAMILTON, "tess", Role::Teacher),
+        (BIO, "tess", Role::Owner),
+    ];
+    let rows = vec![
+        is((HAMILTON, "ada"), None),
+        is((HAMILTON, "tom"), None),
+        is((HAMILTON, "tess"), None),
+        is((ART, "tom"), None),
+        is((BIO, "tess"), None),
+    ];
+    let (told, used, effects) = decided(school(0, &members), rows);
+    assert_eq!(told, ["UNCHANGED"; 5]);
+    assert_eq!(used, 0);
+    assert!(effects.updated.is_empty() && effects.roles.is_empty());
+    // Whoever is new to a place is a Student of it.
+    let rows = vec![
+        is((BIO, "tom"), None),
+        is((HAMILTON, "ben"), None),
+        is((BIO, "cal"), None),
+    ];
+    let (told, used, effects) = decided(school(0, &members), rows);
+    assert_eq!((told, used), (vec!["ADDED".to_owned(); 3], 2));
+    assert!(effects.updated.is_empty());
+    let added: Vec<Role> = effects.members.iter().map(|member| member.role).collect();
+    assert_eq!(added, [Role::Student; 4]);
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl Facts {
         let reached = parsed().filter(|row| {
             let leaves = matches!(
                 row.stated,
-                Stated::Absent | Stated::Member(Role::Student, _)
+                Stated::Absent | Stated::Member(Some(Role::Student), _)
             );
             row.place.class().is_none() && leaves
         });

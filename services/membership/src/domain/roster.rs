@@ -23,8 +23,9 @@ pub struct RosterRow {
 /// The state of a membership in another system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stated {
-    /// The person is a member, with this role and those particulars that are not empty.
-    Member(Role, Particulars),
+    /// The person is a member, with this role and those particulars that are not empty. Without a role, a member keeps
+    /// theirs, and a newcomer is a Student.
+    Member(Option<Role>, Particulars),
     /// The person is no member.
     Absent,
 }

@@ -123,7 +123,7 @@ fn row(parent: &OrganizationName, sent: &api::RosterRow) -> Result<RosterRow> {
             email: email.map_or_else(String::new, |email| email.canonical()),
             external_id: v.external_id("external_id", &sent.external_id),
         };
-        Stated::Member(role.unwrap_or(Role::Student), particulars)
+        Stated::Member(role, particulars)
     };
     let user = v.finish_with(user)?;
     Ok(RosterRow {
