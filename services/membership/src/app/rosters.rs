@@ -126,7 +126,7 @@ impl Facts {
         let reached: BTreeSet<UserId> = reached.map(|row| row.user.clone()).collect();
         if !reached.is_empty() {
             let at = |place: &Place, user: &UserId| (place.clone(), user.clone());
-            let members = repository.classes_of(organization, &reached).await?;
+            let members = repository.class_memberships(organization, &reached).await?;
             let members = members.into_iter();
             known
                 .members

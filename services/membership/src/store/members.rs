@@ -77,7 +77,7 @@ fn of_organization() -> String {
 }
 
 /// Returns the selection of memberships of classes.
-pub(super) fn of_class() -> String {
+fn of_class() -> String {
     let columns = ORGANIZATION_MEMBERS.each(|column| format!("{} AS {column}", in_class(column)));
     format!(
         "SELECT {columns}, m.class_id FROM class_members m \

@@ -20,7 +20,7 @@ use homeroom_kit::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{PersonAt, Repository, Result, join_requests::JOIN_REQUESTS, members::of_class};
+use super::{PersonAt, Repository, Result, join_requests::JOIN_REQUESTS};
 use crate::domain::{join_request::JoinRequest, member::Member};
 
 const REMOVALS: Table = Table {
@@ -30,12 +30,6 @@ const REMOVALS: Table = Table {
 };
 
 homeroom_kit::statements! {
-    CLASSES_OF(on) = format!(
-        "{}m.organization_id = $1 AND m.user_id IN (SELECT wanted.value->>'id' FROM {}) \
-         ORDER BY m.user_id, m.class_id",
-        of_class(),
-        on.rows("$2", "wanted")
-    );
     OPEN_REQUESTS_OF(on) = format!(
         "SELECT {} FROM join_requests WHERE organization_id = $1 AND state = 'PENDING' \
          AND user_id IN (SELECT wanted.value->>'id' FROM {})",
@@ -91,16 +85,6 @@ fn keys<'persons>(persons: impl IntoIterator<Item = &'persons PersonAt>) -> Arg 
 }
 
 impl Repository {
-    /// Returns the memberships of these users in the organization's classes, in the order of user ids and class ids.
-    pub async fn classes_of(
-        &mut self,
-        organization: &OrganizationId,
-        users: &BTreeSet<UserId>,
-    ) -> Result<Vec<Member>> {
-        let bound = args![organization, json_ids(users)];
-        self.0.all(&CLASSES_OF, bound).await
-    }
-
     /// Returns the PENDING requests of these users at the organization and at its classes, in no order.
     pub async fn open_requests_of(
         &mut self,

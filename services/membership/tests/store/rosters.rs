@@ -30,7 +30,7 @@ async fn an_import_reads_the_classes_and_the_counts_of_many(database: &Database)
     session.insert_members(&[sam]).await.unwrap();
     let hamilton = organization_id("hamilton");
     let users: BTreeSet<UserId> = ["sam", "sue", "tess", "nobody"].map(user).into();
-    let found = session.classes_of(&hamilton, &users).await.unwrap();
+    let found = session.class_memberships(&hamilton, &users).await.unwrap();
     let found: Vec<(String, Role)> = found
         .into_iter()
         .map(|member| (member.user.to_string(), member.role))
