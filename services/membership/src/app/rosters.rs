@@ -58,12 +58,12 @@ impl App {
         let place = Place::Organization(organization.clone());
         let mut repository = self.store.read().await?;
         access::authorize(&mut repository, caller, &place, &rules::PLAN_IMPORT, None).await?;
-        let mut facts = Facts::read(&mut repository, &organization, &import.rows).await?;
-        if let Some(known) = facts.known.organizations.get_mut(&organization) {
-            known.seats.used += seats_planned;
+        let removals = Removals::read(&mut repository, &organization, import).await?;
+        let mut known = facts(&mut repository, &organization, &import.rows).await?;
+        if let Some(organization) = known.organizations.get_mut(&organization) {
+            organization.seats.used += seats_planned;
         }
-        let removals = facts.removals(import);
-        let mut plan = Plan::new(facts.known, self.clock.now());
+        let mut plan = Plan::new(known, self.clock.now());
         let outcomes = roster::decide(&mut plan, import.rows.clone(), &caller.user);
         removals.check(&outcomes)?;
         Ok(Planned {
@@ -82,10 +82,13 @@ pub async fn commit(
     (import, planned): (Import, String),
 ) -> Result<Committed> {
     let place = Place::Organization(organization.clone());
-    change.enter(&place, &rules::COMMIT_IMPORT, None).await?;
-    let facts = Facts::read(&mut change.repository, &organization, &import.rows).await?;
-    let removals = facts.removals(&import);
-    let mut plan = Plan::new(facts.known, change.now);
+    let rule = &rules::COMMIT_IMPORT;
+    change.authorize(&place, rule, None).await?;
+    // Before the lock, since counting a large organization takes longer than others are to wait.
+    let removals = Removals::read(&mut change.repository, &organization, &import).await?;
+    change.enter(&place, rule, None).await?;
+    let known = facts(&mut change.repository, &organization, &import.rows).await?;
+    let mut plan = Plan::new(known, change.now);
     let outcomes = roster::decide(&mut plan, import.rows, &change.user());
     if revision(&import.sent, &outcomes) != planned {
         return Err(refusals::stale_plan());
@@ -95,63 +98,41 @@ pub async fn commit(
     Ok(Committed(outcomes))
 }
 
-/// What decides an import.
-struct Facts {
-    known: Known,
-    /// The members of each place from which rows remove.
-    members: BTreeMap<Place, i64>,
-}
-
-impl Facts {
-    /// Reads the facts in at most four statements.
-    async fn read(
-        repository: &mut Repository,
-        organization: &OrganizationId,
-        rows: &[Result<RosterRow>],
-    ) -> Result<Self> {
-        let parsed = || rows.iter().flatten();
-        let persons: BTreeSet<PersonAt> = parsed()
-            .map(|row| (row.place.clone(), row.user.clone()))
-            .collect();
-        let wanted: Vec<Wanted> = persons.into_iter().map(Wanted::person).collect();
-        let mut known = repository.facts(&wanted).await?;
-        // Those who may leave the organization, or become its Students: that changes their classes too.
-        let reached = parsed().filter(|row| {
-            let leaves = matches!(
-                row.stated,
-                Stated::Absent | Stated::Member(Some(Role::Student), _)
-            );
-            row.place.class().is_none() && leaves
-        });
-        let reached: BTreeSet<UserId> = reached.map(|row| row.user.clone()).collect();
-        if !reached.is_empty() {
-            let at = |place: &Place, user: &UserId| (place.clone(), user.clone());
-            let members = repository.class_memberships(organization, &reached).await?;
-            let members = members.into_iter();
-            known
-                .members
-                .extend(members.map(|member| (at(&member.place, &member.user), member)));
-            let requests = repository.open_requests_of(organization, &reached).await?;
-            let requests = requests.into_iter();
-            known
-                .open_requests
-                .extend(requests.map(|request| (at(&request.place, &request.user), request)));
-        }
-        let removing = parsed().filter(|row| row.stated == Stated::Absent);
-        let places = removing.map(|row| row.place.clone()).collect();
-        let members = repository.member_counts(organization, &places).await?;
-        Ok(Self { known, members })
+/// Returns the facts that decide the rows, read in at most three statements.
+async fn facts(
+    repository: &mut Repository,
+    organization: &OrganizationId,
+    rows: &[Result<RosterRow>],
+) -> Result<Known> {
+    let parsed = || rows.iter().flatten();
+    let persons: BTreeSet<PersonAt> = parsed()
+        .map(|row| (row.place.clone(), row.user.clone()))
+        .collect();
+    let wanted: Vec<Wanted> = persons.into_iter().map(Wanted::person).collect();
+    let mut known = repository.facts(&wanted).await?;
+    // Those who may leave the organization, or become its Students: that changes their classes too.
+    let reached = parsed().filter(|row| {
+        let leaves = matches!(
+            row.stated,
+            Stated::Absent | Stated::Member(Some(Role::Student), _)
+        );
+        row.place.class().is_none() && leaves
+    });
+    let reached: BTreeSet<UserId> = reached.map(|row| row.user.clone()).collect();
+    if !reached.is_empty() {
+        let at = |place: &Place, user: &UserId| (place.clone(), user.clone());
+        let members = repository.class_memberships(organization, &reached).await?;
+        let members = members.into_iter();
+        known
+            .members
+            .extend(members.map(|member| (at(&member.place, &member.user), member)));
+        let requests = repository.open_requests_of(organization, &reached).await?;
+        let requests = requests.into_iter();
+        known
+            .open_requests
+            .extend(requests.map(|request| (at(&request.place, &request.user), request)));
     }
-
-    /// Returns what decides if the import removes too many.
-    fn removals(&self, import: &Import) -> Removals {
-        let place = |row: &Result<RosterRow>| row.as_ref().ok().map(|row| row.place.clone());
-        Removals {
-            places: import.rows.iter().map(place).collect(),
-            members: self.members.clone(),
-            percent_max: import.removals_percent_max,
-        }
-    }
+    Ok(known)
 }
 
 /// The places of an import's rows, with their members before it.
@@ -162,6 +143,23 @@ struct Removals {
 }
 
 impl Removals {
+    /// Counts the members of each place from which rows remove.
+    async fn read(
+        repository: &mut Repository,
+        organization: &OrganizationId,
+        import: &Import,
+    ) -> Result<Self> {
+        let removing = import.rows.iter().flatten();
+        let removing = removing.filter(|row| row.stated == Stated::Absent);
+        let counted = removing.map(|row| row.place.clone()).collect();
+        let place = |row: &Result<RosterRow>| row.as_ref().ok().map(|row| row.place.clone());
+        Ok(Self {
+            places: import.rows.iter().map(place).collect(),
+            members: repository.member_counts(organization, &counted).await?,
+            percent_max: import.removals_percent_max,
+        })
+    }
+
     /// Returns `TOO_MANY_REMOVALS` if a place would lose more of its members than the import may remove.
     fn check(&self, outcomes: &[Result<Outcome>]) -> Result<()> {
         let mut removed: BTreeMap<&Place, usize> = BTreeMap::new();

@@ -77,7 +77,7 @@ impl Change {
     }
 
     /// Returns the place with the acting user's roles in it, if the rule allows the call ([`access::authorize`]).
-    async fn authorize(
+    pub async fn authorize(
         &mut self,
         place: &Place,
         rule: &Rule,
