@@ -14,17 +14,17 @@ homeroom_kit::statements! {
     NEXT = "SELECT redemption_id FROM redemptions WHERE redemption_id > $1 AND redemption_id < $2 \
         ORDER BY redemption_id LIMIT $3";
 
+    /// Membership may still have to be told of a person whom it has not answered (P13).
     LOCK(on) = format!(
         "SELECT redemption_id FROM redemptions WHERE redemption_id IN (SELECT input.value->>'id' FROM {}) \
-         ORDER BY redemption_id{}",
+         AND state <> 'RESERVED' ORDER BY redemption_id{}",
         on.rows("$1", "input"),
         on.skip_locked()
     );
 
-    /// Membership may still have to be told of a person whom it has not answered (P13).
     FORGET(on) = format!(
         "UPDATE redemptions SET display_name = '', email = '', external_id = '' \
-         WHERE redemption_id IN (SELECT input.value->>'id' FROM {}) AND state <> 'RESERVED' \
+         WHERE redemption_id IN (SELECT input.value->>'id' FROM {}) \
          AND (display_name <> '' OR email <> '' OR external_id <> '')",
         on.rows("$1", "input")
     );
@@ -34,8 +34,8 @@ homeroom_kit::statements! {
 
 impl Repository {
     /// Deletes the name, address and external id of the person in the next redemptions made before a time, exact to the
-    /// millisecond: at most `limit`, up to the first that another transaction has locked. Returns the number of
-    /// redemptions passed; none if another process is at it.
+    /// millisecond: at most `limit`, up to the first that another transaction has locked or membership has not answered.
+    /// Returns the number of redemptions passed; none if another process is at it.
     pub async fn forget_persons(&mut self, before: DateTime<Utc>, limit: u32) -> Result<usize> {
         let Some(last) = self.0.first::<String>(&POSITION, args![]).await? else {
             return Ok(0);

@@ -104,6 +104,11 @@ async fn p1_p4_r6_f9_an_old_redemption_loses_who_it_was_and_keeps_what_came_of_i
         let cid = of(&world.redemptions().await, "cid");
         assert_eq!(cid.state, RedemptionState::Committed);
         assert_eq!(cid.person.display_name, "cid Lovelace");
+        // From then on it is forgotten too.
+        assert!(!forget(&world).await);
+        let after = world.redemptions().await;
+        assert_eq!(of(&after, "cid"), nameless(&cid));
+        assert_eq!(of(&after, "bob"), of(&before, "bob"));
     }
 }
 
