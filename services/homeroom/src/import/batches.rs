@@ -119,12 +119,11 @@ pub(super) fn row(roster: &Roster, places: &[Place], row: &Row) -> RosterRow {
     };
     let in_class = row.class.is_some();
     let role = match row.what {
-        What::Enroll(Role::Unstated) => ApiRole::Unspecified,
+        What::Remove | What::Keep | What::Enroll(Role::Unstated) => ApiRole::Unspecified,
         What::Enroll(Role::Student) => ApiRole::Student,
         What::Enroll(Role::Administrator) => ApiRole::Admin,
         What::Enroll(_) if in_class => ApiRole::CoTeacher,
         What::Enroll(_) => ApiRole::Teacher,
-        What::Remove | What::Keep => ApiRole::Unspecified,
     };
     let person = roster
         .people
