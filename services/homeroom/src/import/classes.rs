@@ -331,7 +331,7 @@ mod tests {
         let united = |classes: &[roster::Class], mut places: Vec<Place>| {
             let mut roster = Roster::new("CSV", true);
             roster.classes = classes.to_vec();
-            for class in 0..roster.classes.len() as u32 {
+            for class in 0..u32::try_from(roster.classes.len()).unwrap() {
                 let at = At {
                     file: 0,
                     line: class + 2,
