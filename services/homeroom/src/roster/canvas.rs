@@ -227,7 +227,7 @@ impl Canvas<'_> {
         let unreadable = |what: String, fix| (Left::Unreadable, what, fix);
         let [user, course, section, status, role, start, end] =
             columns.map(|column| table.cell(column));
-        self.roster.findings.note_dates(table, [start, end]);
+        table.note_dates([start, end], &mut self.roster.findings);
         let status = status.to_ascii_lowercase();
         if ![
             "active",

@@ -7,8 +7,6 @@ use std::{
 
 use serde::Serialize;
 
-use super::{cells::is_blank_or_iso_8601, table::Table};
-
 /// The most problems of each kind, and the most notes, that are kept to be shown. All are counted.
 pub(crate) const PROBLEMS_SHOWN_MAX: usize = 100;
 
@@ -141,15 +139,6 @@ impl Findings {
     pub(super) fn note_once(&mut self, kind: &'static str, note: impl FnOnce() -> Problem) {
         if self.noted.insert(kind) {
             self.note(note());
-        }
-    }
-
-    /// Keeps a note if a date is not written as in the standard. No date is used.
-    pub(super) fn note_dates(&mut self, table: &Table<'_>, dates: [&str; 2]) {
-        if let Some(date) = dates.into_iter().find(|date| !is_blank_or_iso_8601(date)) {
-            let note =
-                || table.problem(format!("{date} is no date of ISO 8601; it is not used"), "");
-            self.note_once("dates", note);
         }
     }
 

@@ -209,7 +209,7 @@ impl OneRoster<'_> {
         });
         let (class, user) = (class?, user?);
         let dates = [columns.begin, columns.end].map(|date| table.cell(date));
-        self.roster.findings.note_dates(table, dates);
+        table.note_dates(dates, &mut self.roster.findings);
         let primary = self.primary(table, columns);
         let status = table.cell(columns.status).to_ascii_lowercase();
         let removed = match (self.manifest.mode(ENROLLMENTS), status.as_str()) {

@@ -9,7 +9,7 @@ use std::{
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
 use super::{
-    cells::unguarded,
+    cells::{is_blank_or_iso_8601, unguarded},
     findings::{Findings, Left, Problem},
     text::{Text, TextError},
 };
@@ -243,6 +243,15 @@ impl<'files> Table<'files> {
         Problem {
             line: self.line,
             ..self.of_file(what, fix)
+        }
+    }
+
+    /// Keeps a note if a date of the row is not written as in the standard. No date is used.
+    pub(super) fn note_dates(&self, dates: [&str; 2], findings: &mut Findings) {
+        if let Some(date) = dates.into_iter().find(|date| !is_blank_or_iso_8601(date)) {
+            let note =
+                || self.problem(format!("{date} is no date of ISO 8601; it is not used"), "");
+            findings.note_once("dates", note);
         }
     }
 
