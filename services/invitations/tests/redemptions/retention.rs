@@ -66,9 +66,10 @@ async fn p1_p4_r6_f9_an_old_redemption_loses_who_it_was_and_keeps_what_came_of_i
         let code = world.code(Some(9)).await;
         redeem_known(&world, "ann").await;
         world.membership.set(Mode::Away);
+        world.advance(TimeDelta::milliseconds(1));
         redeem_known(&world, "cid").await;
         world.membership.set(Mode::Up);
-        world.advance(TimeDelta::days(1));
+        world.advance(TimeDelta::days(1) - TimeDelta::milliseconds(1));
         redeem_known(&world, "bob").await;
         let before = world.redemptions().await;
         let of = |all: &[Redemption], name: &str| {
@@ -80,7 +81,7 @@ async fn p1_p4_r6_f9_an_old_redemption_loses_who_it_was_and_keeps_what_came_of_i
         assert_eq!(world.redemptions().await, before);
 
         // when the first are older than redemptions keep their particulars,
-        world.advance(TimeDelta::milliseconds(1));
+        world.advance(TimeDelta::milliseconds(2));
         assert!(!forget(&world).await);
 
         // then the one that has ended has no particulars any more, and all else,
