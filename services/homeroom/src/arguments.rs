@@ -46,7 +46,9 @@ pub(crate) enum Command {
     /// Calls a method of a running service: a request as JSON, the answer as JSON.
     Call(CallArguments),
     /// Tells whether a credential would let a person in, rule by rule, to the staff of its class or organization. The
-    /// credential is read from standard input; the service charges and logs this like an attempt of the person.
+    /// access token needs the scope `homeroom.act_as` too. The credential is read from standard input, and a code that
+    /// was typed without its prefix needs --organization; the service charges and logs this like an attempt of the
+    /// person.
     Explain(ExplainArguments),
     /// Lists organizations.
     Org(OrgArguments),
@@ -254,7 +256,8 @@ pub(crate) struct ExplainArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
-    /// A filter (AIP-160), such as `state = "QUEUED"`.
+    /// A filter (AIP-160): of classes such as `owner = "ada"`, of codes `enabled = true`, of redemptions `state =
+    /// "QUEUED"`; organizations have none.
     #[arg(long, value_name = "FILTER", default_value = "")]
     pub(crate) filter: String,
     /// The most items.

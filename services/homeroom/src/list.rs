@@ -31,7 +31,7 @@ pub(crate) const ORGANIZATIONS: List = List {
 pub(crate) const CLASSES: List = List {
     method: "ClassService/ListClasses",
     items: "classes",
-    columns: &["name", "displayName", "owner", "createTime"],
+    columns: &["name", "displayName", "externalId", "owner", "createTime"],
 };
 pub(crate) const CODES: List = List {
     method: "EnrollmentCodeService/ListEnrollmentCodes",

@@ -28,7 +28,8 @@ pub(crate) struct ImportArguments {
     /// Print the report as JSON.
     #[arg(long)]
     pub(super) json: bool,
-    /// Create the classes that the organization lacks, with the id and the title of the file. The owner is the primary
+    /// Create the classes that the organization lacks, with the title of the file and its id as external id;
+    /// Homeroom makes the class id. The owner is the primary
     /// teacher of the file, or else its first teacher, or else the caller.
     #[arg(long)]
     pub(super) create_classes: bool,

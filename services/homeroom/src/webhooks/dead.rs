@@ -88,6 +88,6 @@ pub(super) async fn enable(arguments: &EnableArguments) -> Result<(), Failure> {
         println!("{endpoint} is delivered to again");
         Ok(())
     } else {
-        Err(format!("{endpoint} has not answered 410 Gone: nothing is disabled").into())
+        Err(format!("no endpoint {endpoint} has answered 410 Gone: nothing is disabled").into())
     }
 }
