@@ -70,18 +70,18 @@ pub fn is_visible(caller: &Caller, place: &Place, standing: &Standing) -> bool {
     platform_sees || standing.is_visible(place)
 }
 
-/// Returns `ROLE_REQUIRED`, with the role that the caller has.
+/// Returns `ROLE_REQUIRED`, with the role that the caller has, if any.
 #[must_use]
 pub fn role_required(place: &Place, standing: &Standing) -> Error {
-    let role = standing
-        .role()
-        .map_or("", crate::domain::member::Role::as_str);
-    Error::new(
+    let error = Error::new(
         ErrorReason::RoleRequired,
         "Ask an administrator of the organization or the owner of the class: your role does not allow this.",
     )
-    .metadata("role", role)
-    .metadata("resource", place.to_string())
+    .metadata("resource", place.to_string());
+    match standing.role() {
+        Some(role) => error.metadata("role", role.as_str()),
+        None => error,
+    }
 }
 
 /// Authorizes the readers of the feed (R11).
