@@ -85,15 +85,6 @@ fn of_class() -> String {
     )
 }
 
-/// Returns the selection of an organization's members for a list, by a condition on the invitation `$7`.
-fn list_of_organization(by_invitation: &str) -> String {
-    of_organization()
-        + "m.organization_id = $1 AND m.user_id > $2 AND m.join_time >= $8 AND "
-        + by_invitation
-        + " AND ($4 = '' OR m.role = $4) AND ($5 = '' OR m.email = $5) AND ($6 = '' OR m.external_id = $6) \
-           ORDER BY m.user_id LIMIT $3"
-}
-
 homeroom_kit::statements! {
     /// A deleted class's members are deleted with it, so a class member's row means that the class
     /// exists.
@@ -124,9 +115,9 @@ homeroom_kit::statements! {
     ORGANIZATION_DELETE_ALL = "DELETE FROM organization_members WHERE organization_id = $1";
     CLASSES_DELETE_ALL = "DELETE FROM class_members WHERE organization_id = $1";
     CLASS_DELETE_ALL = "DELETE FROM class_members WHERE organization_id = $1 AND class_id = $2";
-    ORGANIZATION_LIST = list_of_organization("$7 = ''");
-    /// The index leaves out members who joined by no invitation, so the statement has to as well.
-    ORGANIZATION_LIST_BY_INVITATION = list_of_organization("m.invitation = $7 AND m.invitation <> ''");
+    ORGANIZATION_LIST = of_organization() + "m.organization_id = $1 AND m.user_id > $2 \
+         AND ($4 = '' OR m.role = $4) AND ($5 = '' OR m.email = $5) AND ($6 = '' OR m.external_id = $6) \
+         AND ($7 = '' OR m.invitation = $7) AND m.join_time >= $8 ORDER BY m.user_id LIMIT $3";
     CLASS_LIST = of_class() + "m.organization_id = $1 AND m.class_id = $9 AND m.user_id > $2 \
          AND ($4 = '' OR m.role = $4) AND ($5 = '' OR p.email = $5) AND ($6 = '' OR p.external_id = $6) \
          AND ($7 = '' OR m.invitation = $7) AND m.join_time >= $8 ORDER BY m.user_id LIMIT $3";
@@ -281,9 +272,6 @@ impl Repository {
         ];
         bound.extend(place.class().map(Into::into));
         let list = match place {
-            Place::Organization(_) if filter.invitation.is_some() => {
-                &ORGANIZATION_LIST_BY_INVITATION
-            }
             Place::Organization(_) => &ORGANIZATION_LIST,
             Place::Class(_) => &CLASS_LIST,
         };
