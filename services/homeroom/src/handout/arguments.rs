@@ -12,7 +12,7 @@ use crate::connection_arguments::{
 /// The argument that stands for standard input.
 pub(super) const STANDARD_INPUT: &str = "-";
 
-/// What `homeroom qr` makes.
+/// Names what `homeroom qr` makes.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum QrFormat {
     /// A vector picture.
@@ -23,7 +23,7 @@ pub(crate) enum QrFormat {
     Text,
 }
 
-/// What `homeroom slips` makes.
+/// Names what `homeroom slips` makes.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum SlipsFormat {
     /// A sheet to print from a browser.

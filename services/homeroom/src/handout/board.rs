@@ -30,7 +30,7 @@ h2 { font-size: 18pt; font-weight: normal; }
 @media screen { .board { max-width: 297mm; margin: 5mm auto; } }
 ";
 
-/// What the page shows.
+/// Holds what the page shows.
 #[derive(Debug, Clone)]
 pub(super) struct Board<'text> {
     pub(super) school: &'text str,

@@ -39,7 +39,7 @@ const STYLE: &str = "
 @media screen { .sheet { max-width: 210mm; margin: 5mm auto; } }
 ";
 
-/// What a student gets.
+/// Holds what a student gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Slip {
     pub(super) name: String,
@@ -48,7 +48,7 @@ pub(super) struct Slip {
     pub(super) expire_time: DateTime<Utc>,
 }
 
-/// What all slips of a sheet have in common.
+/// Holds what all slips of a sheet have in common.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sheet<'text> {
     pub(super) school: &'text str,

@@ -21,7 +21,7 @@ use crate::{
 /// The longest display name of a class, in characters.
 const CLASS_NAME_CHARS_MAX: usize = 200;
 
-/// What Homeroom knows of a class of the files.
+/// Says what Homeroom knows of a class of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// The resource name of the class.

@@ -1,4 +1,4 @@
-//! What `homeroom import` prints.
+//! Prints the report of `homeroom import`.
 
 use std::io::{self, IsTerminal as _, Write as _};
 

@@ -1,4 +1,4 @@
-//! What a reader has to say about the files, apart from their rows.
+//! Collects what a reader has to say about the files, apart from their rows.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,9 +17,9 @@ pub(crate) struct Problem {
     pub(crate) file: String,
     /// The line, from 1 with the header; 0 for the file as a whole.
     pub(crate) line: u64,
-    /// What is the matter.
+    /// Says what is the matter.
     pub(crate) what: String,
-    /// What to do; empty if nothing must be done.
+    /// Says what to do; empty if nothing must be done.
     pub(crate) fix: String,
 }
 

@@ -1,4 +1,4 @@
-//! What follows an attempt to deliver.
+//! Decides what follows an attempt to deliver.
 
 use chrono::TimeDelta;
 
@@ -21,14 +21,14 @@ pub(crate) enum Outcome {
     Gone,
     /// Anything else.
     Failed {
-        /// What went wrong, for people.
+        /// Says what went wrong, for people.
         cause: String,
         /// The pause that the endpoint asked for, in seconds.
         retry_after: Option<u32>,
     },
 }
 
-/// What to do with a delivery.
+/// Says what to do with a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Forget it.

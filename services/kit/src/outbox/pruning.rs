@@ -22,7 +22,7 @@ use crate::{
 /// The most events that one transaction prunes.
 pub const PRUNED_EVENTS_BATCH: u32 = 500;
 
-/// What was pruned of a feed.
+/// Says what was pruned of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Pruned {
     /// The position of the last event that was pruned: all later ones are kept.
