@@ -1,6 +1,7 @@
 //! A person is erased from both services, and the counts stay true (R13).
 
 mod elsewhere;
+mod records;
 
 use homeroom_api::invitations::v1::Token;
 use homeroom_tests::{Claims, Clients, Homeroom, School, details, on_both_engines, reason};

@@ -71,6 +71,19 @@ pub struct Access {
     pub notify: Vec<UserId>,
 }
 
+pub use homeroom_api::membership::v1::UserRecord as MembershipRecord;
+
+/// A page of what membership keeps about a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserRecords {
+    /// The records.
+    pub records: Vec<MembershipRecord>,
+    /// The token of the next page; empty at the end.
+    pub next_page_token: String,
+    /// The data by which organizations know the person; the same on every page.
+    pub known: Vec<PersonKnown>,
+}
+
 /// The membership service. Calls that it does not answer fail with `MEMBERSHIP_UNAVAILABLE`.
 ///
 /// `deadline` is the caller's. The deadline that is passed on is a margin earlier, so that an answer in time can still
@@ -125,6 +138,15 @@ pub trait Membership: Send + Sync + fmt::Debug {
     /// Makes the user's records those of the other account, once for each id of a move (R15); the feed then has events
     /// about it.
     async fn move_user(&self, replacement: &Replacement, id: &UserId) -> Result<()>;
+
+    /// Returns a page of what membership keeps about the person. Fails with `INVALID_PAGE_TOKEN`.
+    async fn user_records(
+        &self,
+        user: &UserId,
+        page_size: u32,
+        page_token: &str,
+        deadline: Option<Instant>,
+    ) -> Result<UserRecords>;
 
     /// Returns at most `page_size` events of the feed of every organization after `page_token` (empty: from its
     /// beginning) (P5).

@@ -41,10 +41,15 @@ impl Replacement {
     /// it, otherwise `None`.
     #[must_use]
     pub fn text(&self, text: &str) -> Option<String> {
-        let before = text.strip_suffix(self.user.as_str())?;
-        let whole = before.is_empty() || before == "users/" || before.ends_with("/members/");
-        whole.then(|| format!("{before}{}", self.by))
+        before_user(text, &self.user).map(|before| format!("{before}{}", self.by))
     }
+}
+
+/// Returns what precedes the user's id in a text that is the id or a resource name that ends with it, otherwise `None`.
+pub(crate) fn before_user<'text>(text: &'text str, user: &UserId) -> Option<&'text str> {
+    let before = text.strip_suffix(user.as_str())?;
+    let whole = before.is_empty() || before == "users/" || before.ends_with("/members/");
+    whole.then_some(before)
 }
 
 /// The fewest bytes of an id by which a stored answer is recognized; shorter ones occur in other

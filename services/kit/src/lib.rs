@@ -23,6 +23,7 @@ pub mod request_ids;
 pub mod retention;
 pub mod rpc;
 pub mod secret;
+pub mod sections;
 pub mod server;
 pub mod service;
 pub mod shutdown;
@@ -49,6 +50,7 @@ pub fn statements() -> impl Iterator<Item = &'static &'static store::Statement> 
     let all = [
         outbox::STATEMENTS,
         outbox::PRUNING_STATEMENTS,
+        events::STATEMENTS,
         request_ids::STATEMENTS,
     ];
     all.into_iter().flatten()

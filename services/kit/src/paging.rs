@@ -34,8 +34,14 @@ impl<T> Page<T> {
     /// Returns the page of an empty list.
     #[must_use]
     pub const fn empty() -> Self {
+        Self::last(Vec::new())
+    }
+
+    /// Returns the page of these items at the end of a list.
+    #[must_use]
+    pub const fn last(items: Vec<T>) -> Self {
         Self {
-            items: Vec::new(),
+            items,
             next_page_token: String::new(),
         }
     }
@@ -84,11 +90,18 @@ impl PageRequest {
     pub fn cut<T>(&self, mut rows: Vec<T>, position: impl Fn(&T) -> String) -> Page<T> {
         let more = rows.len() > self.size as usize;
         rows.truncate(self.size as usize);
-        let last = rows.last().filter(|_| more);
-        let next_page_token = last.map(|last| self.paging.token(&self.list, &[position(last)]));
+        match rows.last().filter(|_| more).map(position) {
+            Some(last) => self.ending_at(rows, &[last]),
+            None => Page::last(rows),
+        }
+    }
+
+    /// Returns the page of these items, after which the list goes on at the cursor.
+    #[must_use]
+    pub fn ending_at<T>(&self, items: Vec<T>, cursor: &[String]) -> Page<T> {
         Page {
-            next_page_token: next_page_token.unwrap_or_default(),
-            items: rows,
+            items,
+            next_page_token: self.paging.token(&self.list, cursor),
         }
     }
 }

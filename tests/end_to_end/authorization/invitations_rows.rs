@@ -60,6 +60,7 @@ pub(crate) const INVITATIONS: &[Row] = &[
     scoped("AuditService.ListAuditEntries", About::Nothing, &[PLATFORM], EVERYWHERE).bound(RefusesAny),
     scoped("UserService.EraseUser", About::Nothing, &[PLATFORM], r#"{"name":"users/nobody-in-particular"}"#).bound(RefusesAny),
     scoped("UserService.MoveUser", About::Nothing, &[PLATFORM], r#"{"name":"users/nobody-at-all","target":"users/nobody-else"}"#).bound(RefusesAny),
+    scoped("UserService.ListUserRecords", About::Nothing, &[PLATFORM], r#"{"parent":"users/nobody-in-particular"}"#).bound(RefusesAny),
     scoped("UserService.ClearFailedAttempts", About::Nothing, &[PLATFORM], r#"{"name":"users/nobody-in-particular"}"#).bound(RefusesAny),
     class("EventService.ListEvents", CoTeacher, UNDER_CLASS).or_scopes(&[ADMIT, PLATFORM]),
     organization("EventService.ListEvents", Admin, UNDER_ORGANIZATION).or_scopes(&[ADMIT, PLATFORM]),

@@ -86,6 +86,7 @@ pub(crate) const MEMBERSHIP: &[Row] = &[
     scoped("AdmissionService.CheckAccess", About::Class, &[ADMIT], r#"{"user":"$student","name":"$class","permission":"VIEW"}"#).bound(Answers),
     scoped("UserService.EraseUser", About::Nothing, &[ADMIT], r#"{"name":"users/nobody-known","pseudonym":"erased-01900000-0000-7000-8000-00000000000a","validate_only":true}"#).bound(RefusesAny),
     scoped("UserService.MoveUser", About::Nothing, &[ADMIT], r#"{"name":"users/nobody-known","target":"users/nobody-else","move_id":"moved-01900000-0000-7000-8000-00000000000a"}"#).bound(RefusesAny),
+    scoped("UserService.ListUserRecords", About::Nothing, &[ADMIT], r#"{"parent":"users/nobody-known"}"#).bound(RefusesAny),
     class("EventService.ListEvents", CoTeacher, UNDER_CLASS).or_scopes(&[ADMIT, PLATFORM]),
     organization("EventService.ListEvents", Admin, UNDER_ORGANIZATION).or_scopes(&[ADMIT, PLATFORM]),
     scoped("EventService.ListEvents", About::Nothing, &[ADMIT, PLATFORM], EVERYWHERE).bound(RefusesAny),

@@ -44,6 +44,7 @@ const CALLS: &[&str] = &[
     "CheckAccess",
     "EraseUser",
     "MoveUser",
+    "ListUserRecords",
     "ListEvents",
 ];
 /// Methods that fail more often than the others.

@@ -24,6 +24,7 @@ pub mod secrets;
 pub(crate) mod singleton;
 pub(crate) mod token;
 pub mod urls;
+pub mod user_records;
 pub mod workers;
 mod write;
 

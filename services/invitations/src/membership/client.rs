@@ -14,7 +14,7 @@ use homeroom_api::{
     ids::UserId,
     membership::v1::{
         AdmitRequest, BatchAdmitRequest, CheckAccessRequest, EraseUserRequest, GetAdmissionRequest,
-        MoveUserRequest, Permission, RaiseFenceRequest,
+        ListUserRecordsRequest, MoveUserRequest, Permission, RaiseFenceRequest,
         admission_service_client::AdmissionServiceClient, batch_admit_response,
         event_service_client::EventServiceClient, user_service_client::UserServiceClient,
     },
@@ -35,7 +35,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{Access, Admission, Membership, convert};
+use super::{Access, Admission, Membership, UserRecords, convert};
 use crate::{SERVICE, domain::invitation::Epoch, store::PersonKnown};
 
 /// The lifetime of this service's own tokens, in minutes.
@@ -398,7 +398,8 @@ impl Membership for MembershipClient {
             validate_only: true,
             ..EraseUserRequest::default()
         };
-        ask!(self.users.erase_user, "EraseUser", message, deadline).and_then(convert::particulars)
+        let answered = ask!(self.users.erase_user, "EraseUser", message, deadline)?;
+        convert::particulars(answered.particulars)
     }
 
     async fn erase_user(&self, user: &UserId, pseudonym: &UserId) -> Result<()> {
@@ -417,6 +418,31 @@ impl Membership for MembershipClient {
             move_id: id.to_string(),
         };
         ask!(self.users.move_user, "MoveUser", message, None).map(|_| ())
+    }
+
+    async fn user_records(
+        &self,
+        user: &UserId,
+        page_size: u32,
+        page_token: &str,
+        deadline: Option<Instant>,
+    ) -> Result<UserRecords> {
+        let message = ListUserRecordsRequest {
+            parent: UserName(user.clone()).to_string(),
+            page_size: i32::try_from(page_size).unwrap_or(i32::MAX),
+            page_token: page_token.to_owned(),
+        };
+        let answered = ask!(
+            self.users.list_user_records,
+            "ListUserRecords",
+            message,
+            deadline
+        )?;
+        Ok(UserRecords {
+            records: answered.user_records,
+            next_page_token: answered.next_page_token,
+            known: convert::particulars(answered.particulars)?,
+        })
     }
 
     async fn list_events(&self, page_size: u32, page_token: &str) -> Result<ListEventsResponse> {

@@ -48,9 +48,11 @@ fn refusal(answered: &api::Admission) -> Result<ErrorReason> {
 }
 
 /// Returns the data that membership has about a person.
-pub(super) fn particulars(answered: api::EraseUserResponse) -> Result<Vec<PersonKnown>> {
-    let known = answered.particulars.into_iter();
+pub(super) fn particulars(
+    known: Vec<api::erase_user_response::Particulars>,
+) -> Result<Vec<PersonKnown>> {
     known
+        .into_iter()
         .map(|known| {
             let organization = OrganizationName::parse(&known.organization)
                 .map_err(|_| Error::internal("what is known of a person names no organization"))?;

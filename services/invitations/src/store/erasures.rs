@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Redemption, Repository, Result, redemptions::REDEMPTIONS};
+use super::{InvitationRow, Redemption, Repository, Result, invitations, redemptions::REDEMPTIONS};
 
 /// The data that an organization knows about a person, by which its tokens are assigned to them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -107,6 +107,12 @@ homeroom_kit::statements! {
 
     ORGANIZATIONS_WITH_TOKENS(on) =
         "SELECT DISTINCT organization_id FROM invitations WHERE ".to_owned() + &assigned(on);
+
+    TOKENS_OF(on) = format!(
+        "{}FROM invitations WHERE {} AND invitation_id > $2 ORDER BY invitation_id LIMIT $3",
+        invitations::select(),
+        assigned(on)
+    );
 
     ASSIGN(on) = format!(
         "UPDATE invitations SET \
@@ -253,6 +259,18 @@ impl Repository {
     pub async fn known_of_person(&mut self, user: &UserId) -> Result<BTreeSet<PersonKnown>> {
         let known: Vec<PersonKnown> = self.0.all(&KNOWN, args![user]).await?;
         Ok(known.into_iter().collect())
+    }
+
+    /// Returns the tokens that are assigned to a person known by this data, sorted by id, after `after`. It reads every
+    /// invitation.
+    pub async fn tokens_of_person(
+        &mut self,
+        known: &BTreeSet<PersonKnown>,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<InvitationRow>> {
+        let bound = args![json_rows(known), after, limit];
+        self.0.all(&TOKENS_OF, bound).await
     }
 
     /// Returns the organizations whose events name the person, or whose tokens are assigned to them. It reads every

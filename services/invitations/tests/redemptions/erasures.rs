@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, ids::UserId};
 use homeroom_invitations::{
-    domain::{invitation::Uses, redemption::RedemptionState},
+    domain::{audit_entry::AuditFilter, invitation::Uses, redemption::RedemptionState},
     store::Erasure,
 };
 use homeroom_kit::{
@@ -241,4 +241,26 @@ async fn r13_ten_erasures_of_a_person_at_once_are_all_answered_and_leave_nothing
         erased.unwrap();
     }
     assert!(users(&world).await.iter().all(UserId::is_pseudonym));
+}
+
+#[tokio::test]
+async fn r13_without_membership_no_half_of_the_records_is_listed() {
+    let world = with_ann().await;
+    let page = world.app.paging.parse(10, "", "list").unwrap();
+    let entries = async || {
+        let mut repository = world.app.store.read().await.unwrap();
+        let every = AuditFilter::default();
+        let all = repository.list_audit_entries(&every, None, 100);
+        all.await.unwrap().len()
+    };
+    let before = entries().await;
+    world.membership.set(Mode::Away);
+    let listed = world.app.user_records(&eraser(), user("ann"), &page).await;
+    let refused = listed.map(drop).unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::MembershipUnavailable);
+    assert_eq!(entries().await, before);
+    world.membership.set(Mode::Up);
+    let listed = world.app.user_records(&eraser(), user("ann"), &page).await;
+    assert!(!listed.unwrap().items.is_empty());
+    assert_eq!(entries().await, before + 1);
 }

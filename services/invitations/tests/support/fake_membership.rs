@@ -22,7 +22,7 @@ use homeroom_invitations::{
         invitation::Epoch,
         redemption::{MembershipAnswer, RequestEnd},
     },
-    membership::{Access, Admission, Membership},
+    membership::{Access, Admission, Membership, UserRecords},
     store::PersonKnown,
 };
 use homeroom_kit::{
@@ -353,6 +353,21 @@ impl Membership for FakeMembership {
             return Err(away());
         }
         Ok(Vec::new())
+    }
+
+    async fn user_records(
+        &self,
+        _: &UserId,
+        _: u32,
+        _: &str,
+        _: Option<Instant>,
+    ) -> Result<UserRecords> {
+        self.state().answers()?;
+        Ok(UserRecords {
+            records: Vec::new(),
+            next_page_token: String::new(),
+            known: Vec::new(),
+        })
     }
 
     async fn erase_user(&self, user: &UserId, pseudonym: &UserId) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The feed of events: both services' `EventService` and its table.
 
+mod of_user;
 mod service;
 
 use async_trait::async_trait;
@@ -8,7 +9,10 @@ use homeroom_api::{
     common::v1::{self, ErrorReason},
     names::{ClassName, OrganizationName, Place},
 };
+use prost::Message as _;
 
+pub use of_user::EVENTS_SEARCHED_MAX;
+pub(crate) use of_user::STATEMENTS;
 pub use service::{EventFeed, FEED_SCOPES, WatchStream};
 
 use crate::{
@@ -62,6 +66,25 @@ pub fn page_token_expired(till: DateTime<Utc>) -> Error {
         ),
     )
     .metadata("pruned_till_time", till)
+}
+
+/// The most bytes of events on one page, except a page of one event: the answer stays within the 1
+/// MiB that a gRPC client accepts by default.
+const EVENTS_PAGE_BYTES_MAX: usize = 900 * 1024;
+/// The most bytes that tag and length add to each event of a page.
+const EVENT_FRAME_BYTES_MAX: usize = 6;
+
+/// The bytes of the events on a page.
+#[derive(Default)]
+struct PageBytes(usize);
+
+impl PageBytes {
+    /// Adds an event. Returns false if the page has no room for it; an empty one has room for any.
+    fn take(&mut self, event: &v1::Event) -> bool {
+        let empty = self.0 == 0;
+        self.0 += event.encoded_len() + EVENT_FRAME_BYTES_MAX;
+        empty || self.0 <= EVENTS_PAGE_BYTES_MAX
+    }
 }
 
 /// Converts an event to its message.

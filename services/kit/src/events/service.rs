@@ -13,12 +13,11 @@ use homeroom_api::{
     ids::UserId,
     names::Place,
 };
-use prost::Message as _;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status};
 
-use super::{Authorize, page_token_expired, to_wire};
+use super::{Authorize, PageBytes, page_token_expired, to_wire};
 use crate::{
     auth::{Caller, Scope as CallerScope, expired},
     clock::to_timestamp,
@@ -43,11 +42,6 @@ pub(super) const WATCHES_MAX: usize = 1_000;
 pub(super) const WATCHES_PER_SUBJECT_MAX: usize = 20;
 /// The number of events that a watch reads at a time.
 const WATCH_BATCH: u32 = 100;
-/// The most bytes of events on one page, except a page of one event: the answer stays within the 1
-/// MiB that a gRPC client accepts by default.
-pub(super) const EVENTS_PAGE_BYTES_MAX: usize = 900 * 1024;
-/// The most bytes that tag and length add to each event of a page.
-pub(super) const EVENT_FRAME_BYTES_MAX: usize = 6;
 
 /// The scopes whose holders read every feed, whatever [`Authorize`] decides.
 pub const FEED_SCOPES: &[CallerScope] = &[CallerScope::Admit, CallerScope::Platform];
@@ -107,13 +101,12 @@ impl EventFeed {
         let pruned = self.pruned(&scope, after).await?;
         let begin = || pruned.map_or(0, |pruned| pruned.position);
         let mut reached = after.unwrap_or_else(begin);
-        let mut bytes = 0;
+        let mut bytes = PageBytes::default();
         let mut events = Vec::new();
         for event in found {
             let position = event.position;
             let event = to_wire(event);
-            bytes += event.encoded_len() + EVENT_FRAME_BYTES_MAX;
-            if bytes > EVENTS_PAGE_BYTES_MAX && !events.is_empty() {
+            if !bytes.take(&event) {
                 break;
             }
             reached = position;

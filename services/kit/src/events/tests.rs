@@ -10,10 +10,7 @@ use tokio_stream::StreamExt as _;
 use tonic::Request;
 
 use super::{
-    service::{
-        EVENT_FRAME_BYTES_MAX, EVENTS_PAGE_BYTES_MAX, Permit, WATCHES_MAX, WATCHES_PER_SUBJECT_MAX,
-        WatchStream, Watches,
-    },
+    service::{Permit, WATCHES_MAX, WATCHES_PER_SUBJECT_MAX, WatchStream, Watches},
     *,
 };
 use crate::{

@@ -28,7 +28,7 @@ use crate::{
     args,
     clock::micros,
     database::{Engine, Error},
-    erasure::Replacement,
+    erasure::{Replacement, before_user},
     random::{Randomness, new_id_at},
     store::{Arg, Held, Session, columns, json_rows},
 };
@@ -126,6 +126,19 @@ pub struct Event {
     pub create_time: DateTime<Utc>,
 }
 
+impl Event {
+    /// Returns true if the event mentions the user: as its subject, actor, one to notify, or in its data.
+    #[must_use]
+    pub fn mentions(&self, user: &UserId) -> bool {
+        let of_users = self.data.iter().filter(|(fact, _)| is_of_user(fact));
+        let texts = [&self.subject, &self.actor].into_iter();
+        let mut texts = texts
+            .chain(&self.notify)
+            .chain(of_users.map(|(_, text)| text));
+        texts.any(|text| before_user(text, user).is_some())
+    }
+}
+
 /// The events to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
@@ -135,12 +148,12 @@ pub enum Scope {
     Place(Place),
 }
 
-const SELECT: &str = "SELECT position, event_id, event_type, organization_id, coalesce(class_id, '') AS class_id, \
+pub(crate) const SELECT: &str = "SELECT position, event_id, event_type, organization_id, coalesce(class_id, '') AS class_id, \
     subject, actor, notify, data, create_time FROM events";
 
 /// Every event that mentions a user, and some more: `$1` is the id, `$2` the id after a slash, `$3` the id before a
 /// quote in JSON. The code then checks each row.
-const MAY_TELL_OF: &str = "(actor = $1 OR replace(subject, $2, '') <> subject \
+pub(crate) const MAY_TELL_OF: &str = "(actor = $1 OR replace(subject, $2, '') <> subject \
     OR replace(notify, $3, '') <> notify OR replace(data, $3, '') <> data)";
 
 crate::statements! {
@@ -188,12 +201,16 @@ crate::statements! {
 /// being one, such as a role or a flag.
 const FACTS_OF_USERS: &[&str] = &["owner", "source", "user"];
 
+fn is_of_user(fact: &str) -> bool {
+    FACTS_OF_USERS.contains(&fact)
+}
+
 /// The most events that one statement of an erasure reads.
 const REWRITTEN_TOGETHER_MAX: i64 = 1_000;
 
 /// Returns the user's id in the forms that the statements search for: after a slash, and before a
 /// quote in JSON.
-fn sought(user: &UserId) -> (String, String) {
+pub(crate) fn sought(user: &UserId) -> (String, String) {
     let quoted = serde_json::json!(user.as_str()).to_string();
     let in_json = quoted.strip_prefix('"').unwrap_or(&quoted).to_owned();
     (format!("/{user}"), in_json)
@@ -218,7 +235,7 @@ impl Telling {
         let of_users = self
             .data
             .iter_mut()
-            .filter(|(fact, _)| FACTS_OF_USERS.contains(&fact.as_str()))
+            .filter(|(fact, _)| is_of_user(fact))
             .map(|(_, text)| text);
         let mut tells = false;
         for text in texts.chain(&mut self.notify).chain(of_users) {

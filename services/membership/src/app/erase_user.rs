@@ -32,7 +32,7 @@ pub type Known = BTreeSet<(OrganizationId, Particulars)>;
 
 impl App {
     /// Returns what is known of the person if they may be erased, or `LAST_OWNER` if they own a class. The caller must
-    /// have passed [`may_erase`].
+    /// have passed [`may_handle_users`].
     pub async fn look_at_person(&self, user: &UserId) -> Result<Known> {
         let mut repository = self.store.read().await?;
         classes::refuse_owner(&mut repository, user, None).await?;
@@ -40,7 +40,7 @@ impl App {
     }
 
     /// Erases the person in one transaction, once for each pseudonym. Its events are in the feed before the call is
-    /// answered. The caller must have passed [`may_erase`].
+    /// answered. The caller must have passed [`may_handle_users`].
     pub async fn erase_user(
         &self,
         caller: &Caller,
@@ -55,10 +55,10 @@ impl App {
     }
 }
 
-/// Allows a service that is not bound to organizations, else fails with `SCOPE_MISSING`: an erasure concerns every
+/// Allows a service that is not bound to organizations, else fails with `SCOPE_MISSING`: what is done concerns every
 /// organization of the person.
-pub fn may_erase(caller: &Caller) -> Result<()> {
-    rules::ERASE_USER.require_scope(caller)?;
+pub fn may_handle_users(caller: &Caller, rule: &rules::Rule) -> Result<()> {
+    rule.require_scope(caller)?;
     require_unbound(caller)
 }
 

@@ -18,6 +18,7 @@ pub mod refusals;
 pub mod remove_members;
 pub mod rosters;
 pub mod rules;
+pub mod user_records;
 pub mod write;
 
 use std::{fmt, sync::Arc};

@@ -7,12 +7,10 @@ use homeroom_api::{
     ids::{OrganizationId, UserId},
     names::Place,
 };
-use homeroom_kit::{
-    Result, auth::Caller, erasure::Replacement, outbox::NewEvent, rpc::require_unbound,
-};
+use homeroom_kit::{Result, auth::Caller, erasure::Replacement, outbox::NewEvent};
 use prost::Message;
 
-use super::{App, Change, closing, erase_user::as_system, members, refusals, rules};
+use super::{App, Change, closing, erase_user::as_system, members, refusals};
 use crate::{
     domain::{
         join_request::SYSTEM,
@@ -24,7 +22,7 @@ use crate::{
 
 impl App {
     /// Moves the user's records to the other account in one transaction, once for each id of a move. Its events are in
-    /// the feed before the call is answered. The caller must have passed [`may_move`].
+    /// the feed before the call is answered. The caller must have passed [`super::erase_user::may_handle_users`].
     pub async fn move_user(
         &self,
         caller: &Caller,
@@ -37,12 +35,6 @@ impl App {
         })
         .await
     }
-}
-
-/// Allows a service that is not bound to organizations, else fails with `SCOPE_MISSING`.
-pub fn may_move(caller: &Caller) -> Result<()> {
-    rules::MOVE_USER.require_scope(caller)?;
-    require_unbound(caller)
 }
 
 async fn move_records(change: &mut Change, replacement: &Replacement, id: &UserId) -> Result<()> {

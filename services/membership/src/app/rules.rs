@@ -69,6 +69,7 @@ homeroom_kit::rules! {
 
     ERASE_USER = "UserService/EraseUser": [Admit];
     MOVE_USER = "UserService/MoveUser": [Admit];
+    LIST_USER_RECORDS = "UserService/ListUserRecords": [Admit];
 
     // The kit defines the scopes of the feed and admits services before it asks for a role: they read the feeds of both
     // services, where they have no role, even those of a place that no longer exists.

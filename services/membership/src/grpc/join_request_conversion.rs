@@ -37,6 +37,7 @@ impl From<JoinRequest> for api::JoinRequest {
             user: request.user.to_string(),
             display_name: request.particulars.display_name,
             email: request.particulars.email,
+            external_id: request.particulars.external_id,
             state: state.unwrap_or_default().into(),
             cause: cause.unwrap_or_default().into(),
             invitation: request.invitation,

@@ -3,24 +3,62 @@
 use homeroom_api::{
     ids::UserId,
     membership::v1::{
-        EraseUserRequest, EraseUserResponse, MoveUserRequest, MoveUserResponse,
-        erase_user_response, user_service_server::UserService,
+        self as api, EraseUserRequest, EraseUserResponse, ListUserRecordsRequest,
+        ListUserRecordsResponse, MoveUserRequest, MoveUserResponse, erase_user_response,
+        user_record::{self, Record},
+        user_service_server::UserService,
     },
     names::{OrganizationName, UserName},
 };
 use homeroom_kit::{
     Result,
     auth::Caller,
+    clock::to_timestamp,
     erasure::{Replacement, is_move_id},
+    events::to_wire,
+    rpc,
     validation::Violations,
 };
 
-use crate::app::{App, erase_user::may_erase, move_user::may_move};
+use crate::app::{
+    App,
+    erase_user::{Known, may_handle_users},
+    rules,
+    user_records::UserRecord,
+};
+
+fn particulars(known: Known) -> Vec<erase_user_response::Particulars> {
+    let each = known.into_iter();
+    each.map(|(organization, known)| erase_user_response::Particulars {
+        organization: OrganizationName(organization).to_string(),
+        email: known.email,
+        external_id: known.external_id,
+    })
+    .collect()
+}
+
+impl From<UserRecord> for api::UserRecord {
+    fn from(record: UserRecord) -> Self {
+        let record = match record {
+            UserRecord::Member(member) => Record::Member(member.into()),
+            UserRecord::JoinRequest(request) => Record::JoinRequest(request.into()),
+            UserRecord::Removal(removal) => Record::Removal(user_record::Removal {
+                parent: removal.place.to_string(),
+                remove_time: Some(to_timestamp(removal.remove_time)),
+            }),
+            UserRecord::Event(event) => Record::Event(to_wire(event)),
+        };
+        Self {
+            record: Some(record),
+        }
+    }
+}
 
 homeroom_kit::rpcs! {
     UserService for pub(crate) struct UserApi(pub(crate) App) {
         erase_user: EraseUserRequest => EraseUserResponse;
         move_user: MoveUserRequest => MoveUserResponse;
+        list_user_records: ListUserRecordsRequest => ListUserRecordsResponse;
     }
 }
 
@@ -30,7 +68,7 @@ impl UserApi {
         caller: &Caller,
         request: EraseUserRequest,
     ) -> Result<EraseUserResponse> {
-        may_erase(caller)?;
+        may_handle_users(caller, &rules::ERASE_USER)?;
         let mut violations = Violations::new();
         let user = violations.take("name", UserName::parse(&request.name));
         let pseudonym = UserId::parse(&request.pseudonym)
@@ -52,16 +90,26 @@ impl UserApi {
             return Ok(EraseUserResponse::default());
         }
         let known = self.0.look_at_person(&user).await?;
-        let particulars =
-            known
-                .into_iter()
-                .map(|(organization, known)| erase_user_response::Particulars {
-                    organization: OrganizationName(organization).to_string(),
-                    email: known.email,
-                    external_id: known.external_id,
-                });
         Ok(EraseUserResponse {
-            particulars: particulars.collect(),
+            particulars: particulars(known),
+        })
+    }
+
+    async fn list_user_records(
+        &self,
+        caller: &Caller,
+        request: ListUserRecordsRequest,
+    ) -> Result<ListUserRecordsResponse> {
+        may_handle_users(caller, &rules::LIST_USER_RECORDS)?;
+        let UserName(user) = rpc::parent(UserName::parse(&request.parent), request.page_size)?;
+        let list = [request.parent.as_str(), ""];
+        let (size, token) = (request.page_size, &request.page_token);
+        let page = rpc::page(&self.0.paging, caller, list, size, token)?;
+        let (page, known) = self.0.user_records(&user, &page).await?;
+        Ok(ListUserRecordsResponse {
+            user_records: page.items.into_iter().map(Into::into).collect(),
+            next_page_token: page.next_page_token,
+            particulars: particulars(known),
         })
     }
 
@@ -70,7 +118,7 @@ impl UserApi {
         caller: &Caller,
         request: MoveUserRequest,
     ) -> Result<MoveUserResponse> {
-        may_move(caller)?;
+        may_handle_users(caller, &rules::MOVE_USER)?;
         let mut violations = Violations::new();
         let user = violations.take("name", UserName::parse(&request.name));
         let target = violations.take("target", UserName::parse(&request.target));

@@ -51,8 +51,8 @@ pub(super) const JOIN_REQUESTS: Table = Table {
     ..Table::new("join_requests")
 };
 
-/// Returns the selection of requests.
-fn select() -> String {
+/// Returns the selection of requests, before the tables.
+pub(super) fn select() -> String {
     format!("SELECT {} FROM ", JOIN_REQUESTS.of("join_requests"))
 }
 

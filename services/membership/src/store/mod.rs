@@ -14,6 +14,7 @@ mod members;
 mod organizations;
 mod removals;
 mod rosters;
+mod user_records;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub use crate::admission::ledger::*;
 pub(crate) use homeroom_kit::store::end;
 pub use join_requests::Waiting;
 pub use organizations::InsertOutcome;
+pub use user_records::Removal;
 
 /// The result of a store operation.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -76,6 +78,7 @@ pub fn statements(engine: Engine) -> Vec<&'static str> {
         organizations::STATEMENTS,
         removals::STATEMENTS,
         rosters::STATEMENTS,
+        user_records::STATEMENTS,
     ];
     let all = all.into_iter().flatten().chain(homeroom_kit::statements());
     all.map(|statement| statement.sql(engine)).collect()

@@ -114,6 +114,7 @@ ADMISSIONS:
         "name": format!("users/{}-nobody", c.world.tag), "target": format!("users/{}", c.anyone()),
         "move_id": format!("moved-{}", c.dice.request_id())
     }
+    "ListUserRecords" 1 |c| Caller::Platform => {"parent": format!("users/{}", c.anyone())}
 }
 
 TOKENS:
@@ -182,6 +183,7 @@ OTHERS:
     "MoveUser" 3 |c| Caller::Platform => {
         "name": format!("users/{}", c.student_mostly(85)), "target": format!("users/{}", c.student_mostly(85))
     }
+    "ListUserRecords" 1 |c| Caller::Platform => {"parent": format!("users/{}", c.anyone())}
     "ClearFailedAttempts" 1 |c| Caller::Platform => {"name": format!("users/{}", c.anyone())}
 }
 "membership.v1.EventService" {
