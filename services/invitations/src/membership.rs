@@ -80,7 +80,7 @@ pub struct UserRecords {
     pub records: Vec<MembershipRecord>,
     /// The token of the next page; empty at the end.
     pub next_page_token: String,
-    /// The data by which organizations know the person; the same on every page.
+    /// The data by which organizations know the person; on the first page only.
     pub known: Vec<PersonKnown>,
 }
 

@@ -28,8 +28,8 @@ pub enum UserRecord {
 }
 
 impl App {
-    /// Returns a page of what is kept about the person, and the particulars that each organization knows of them. Fails
-    /// with `INVALID_PAGE_TOKEN`. The caller must have passed [`super::erase_user::may_handle_users`].
+    /// Returns a page of what is kept about the person, and with the first one the particulars that each organization
+    /// knows of them. Fails with `INVALID_PAGE_TOKEN`. The caller must have passed [`super::erase_user::may_handle_users`].
     pub async fn user_records(
         &self,
         user: &UserId,
@@ -38,7 +38,10 @@ impl App {
         let mut reading = Reading::begin(page)?;
         let mut records = Vec::new();
         let mut repository = self.store.read().await?;
-        let known = repository.particulars_of(user).await?;
+        let known = match page.cursor {
+            None => repository.particulars_of(user).await?,
+            Some(_) => Known::new(),
+        };
         loop {
             let limit = reading.left();
             let part = match reading.section() {
