@@ -2,36 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The networks of IPv4 that are not of the public Internet, with the bits of their prefixes.
-const SPECIAL_V4: [([u8; 4], u32); 15] = [
-    // This network.
-    ([0, 0, 0, 0], 8),
-    // Private use.
-    ([10, 0, 0, 0], 8),
-    ([172, 16, 0, 0], 12),
-    ([192, 168, 0, 0], 16),
-    // Shared between a provider and its customers (CGNAT).
-    ([100, 64, 0, 0], 10),
-    // Loopback.
-    ([127, 0, 0, 0], 8),
-    // Link-local, where clouds serve credentials.
-    ([169, 254, 0, 0], 16),
-    // Protocol assignments.
-    ([192, 0, 0, 0], 24),
-    // Documentation.
-    ([192, 0, 2, 0], 24),
-    ([198, 51, 100, 0], 24),
-    ([203, 0, 113, 0], 24),
-    // Relays of 6to4.
-    ([192, 88, 99, 0], 24),
-    // Benchmarks.
-    ([198, 18, 0, 0], 15),
-    // Multicast.
-    ([224, 0, 0, 0], 4),
-    // Reserved, and broadcast.
-    ([240, 0, 0, 0], 4),
-];
-
 /// How an endpoint is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
@@ -56,10 +26,21 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    !SPECIAL_V4.iter().any(|&(network, bits)| {
-        let difference = address.to_bits() ^ Ipv4Addr::from_octets(network).to_bits();
-        difference >> (32 - bits) == 0
-    })
+    match address.octets() {
+        // This network; private use; loopback.
+        [0 | 10 | 127, ..] | [172, 16..32, ..] | [192, 168, ..]
+        // Shared between a provider and its customers (CGNAT).
+        | [100, 64..128, ..]
+        // Link-local, where clouds serve credentials.
+        | [169, 254, ..]
+        // Protocol assignments; relays of 6to4; benchmarks.
+        | [192, 0, 0, _] | [192, 88, 99, _] | [198, 18 | 19, ..]
+        // Documentation.
+        | [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _]
+        // Multicast; reserved, and broadcast.
+        | [224..=255, ..] => false,
+        _ => true,
+    }
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
