@@ -11,6 +11,7 @@ pub mod erasure;
 pub mod events;
 pub mod failpoints;
 pub mod filter;
+pub mod http_client;
 pub mod key_files;
 pub mod keys;
 pub mod metrics;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use homeroom_api::{ids::OrganizationId, names::OrganizationName};
 use homeroom_kit::key_files::read_text;
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
 use super::{address::Scheme, schedule::RETRY_SECONDS_DEFAULT, signature::Secrets};
 use crate::Failure;
@@ -34,8 +34,6 @@ pub(crate) struct Endpoint {
     pub(crate) id: String,
     pub(crate) url: Url,
     pub(crate) scheme: Scheme,
-    pub(crate) host: Host,
-    pub(crate) port: u16,
     pub(crate) secrets: Secrets,
     /// The parents whose feeds it is sent.
     pub(crate) parents: Vec<String>,
@@ -168,13 +166,11 @@ fn endpoint(written: WrittenEndpoint, folder: &Path, errors: &mut Vec<String>) -
     let url = url
         .map_err(|error| errors.push(format!("url: {error}")))
         .ok();
-    let ((url, scheme, host, port), secrets) = url.zip(secrets)?;
+    let ((url, scheme), secrets) = url.zip(secrets)?;
     Some(Endpoint {
         id,
         url,
         scheme,
-        host,
-        port,
         secrets,
         parents,
         types: written.types.into_iter().collect(),
@@ -185,10 +181,7 @@ fn endpoint(written: WrittenEndpoint, folder: &Path, errors: &mut Vec<String>) -
 }
 
 /// Parses the URL of an endpoint. The error completes "url: …" and does not repeat the text.
-fn target(
-    text: &str,
-    allow_private_networks: bool,
-) -> Result<(Url, Scheme, Host, u16), &'static str> {
+fn target(text: &str, allow_private_networks: bool) -> Result<(Url, Scheme), &'static str> {
     const EXPECTED: &str = "must be https://host/path of at most 2048 bytes, without user or fragment; with \
                             allow_private_networks, http:// is possible";
     if text.len() > URL_BYTES_MAX {
@@ -201,13 +194,10 @@ fn target(
         _ => return Err(EXPECTED),
     };
     let has_user = !url.username().is_empty() || url.password().is_some();
-    let host = url.host().map(|host| host.to_owned());
-    match host.zip(url.port_or_known_default()) {
-        Some((host, port)) if !has_user && url.fragment().is_none() => {
-            Ok((url, scheme, host, port))
-        }
-        _ => Err(EXPECTED),
+    if url.host().is_none() || has_user || url.fragment().is_some() {
+        return Err(EXPECTED);
     }
+    Ok((url, scheme))
 }
 
 #[cfg(test)]
@@ -236,7 +226,7 @@ mod tests {
         let endpoint = with("types", json!([])).ok().unwrap();
         assert_eq!(endpoint.parents, ["organizations/-"]);
         assert_eq!(endpoint.retry_seconds, RETRY_SECONDS_DEFAULT);
-        assert_eq!((endpoint.scheme, endpoint.port), (Scheme::Https, 443));
+        assert_eq!(endpoint.scheme, Scheme::Https);
         assert!(endpoint.since.is_none() && !endpoint.allow_private_networks);
         let organizations = with("organizations", json!(["hamilton", "ada", "ada"]));
         let parents = organizations.ok().unwrap().parents;
@@ -285,10 +275,7 @@ mod tests {
             "id": "a", "url": "http://10.0.0.1:8080/a?b", "secret_file": "secret", "allow_private_networks": true
         });
         let endpoints = read_json(&json!({"endpoints": [endpoint]})).ok().unwrap();
-        assert_eq!(
-            (endpoints[0].scheme, endpoints[0].port),
-            (Scheme::Http, 8080)
-        );
+        assert_eq!(endpoints[0].scheme, Scheme::Http);
         for wrong in [
             "ftp://a.example/",
             "https://user@a.example/",

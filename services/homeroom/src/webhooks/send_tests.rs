@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, KeyPair, KeyUsagePurpose};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpListener,
 };
 use tokio_rustls::{
@@ -51,7 +53,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &str) -
 }
 
 async fn send(authorities: RootCertStore, endpoint: &Endpoint) -> Outcome {
-    let sender = Sender::of(trusting(authorities).unwrap());
+    let sender = Sender(HttpClient::trusting(authorities).unwrap());
     sender.send(endpoint, "id-1", BODY.to_owned(), now()).await
 }
 

@@ -1,25 +1,16 @@
-//! A JWK set at a URL: fetched by one GET over its own connection, with limits of time and size. Redirects are not
-//! followed and proxies not used.
+//! A JWK set at a URL: fetched by one GET, with limits of time and size.
 
-use std::{error::Error, io::Read as _, iter::successors, sync::Arc, time::Duration};
+use std::{io::Read as _, time::Duration};
 
+use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Bytes;
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use http_body_util::Empty;
 use tokio::time::timeout;
 use tokio_rustls::rustls::RootCertStore;
 use url::{Host, Url};
 
-use crate::{
-    key_files::KEY_FILE_BYTES_MAX,
-    tls::{machine_authorities, trusting},
-};
+use crate::{http_client::HttpClient, key_files::KEY_FILE_BYTES_MAX, tls::machine_authorities};
 
 /// The time limit of one fetch, in seconds.
 const FETCH_SECONDS_MAX: u64 = 10;
@@ -72,30 +63,20 @@ pub(super) async fn fetch_trusting(
 }
 
 async fn ask(authorities: RootCertStore, url: &Url) -> Result<String, String> {
-    let tls = trusting(authorities).map_err(|error| error.to_string())?;
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    let connector = HttpsConnector::from((connector, Arc::new(tls)));
-    let request = Request::get(url.as_str())
+    let client = HttpClient::trusting(authorities).map_err(|error| error.to_string())?;
+    let request = Request::builder()
         .header(header::ACCEPT, "application/jwk-set+json, application/json")
         .header(header::USER_AGENT, "homeroom")
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
-    let client = Client::builder(TokioExecutor::new()).build(connector);
-    let answer = client.request(request).await;
-    let answer = answer.map_err(|error| with_causes(&error))?;
-    let status = answer.status();
+    let answer = client.send(url, request, Ok).await?;
+    let status = answer.head.status;
     if status != StatusCode::OK {
         return Err(format!(
             "it answered {status} and not 200; redirects are not followed"
         ));
     }
-    let body = Limited::new(answer.into_body(), KEY_FILE_BYTES_MAX);
-    let bytes = body
-        .collect()
-        .await
-        .map_err(|error| format!("at most {KEY_FILE_BYTES_MAX} bytes are read of it: {error}"))?;
-    let bytes = unpacked(bytes.to_bytes())?;
+    let bytes = unpacked(answer.body(KEY_FILE_BYTES_MAX).await?)?;
     String::from_utf8(bytes.into()).map_err(|_| "its answer is not UTF-8".to_owned())
 }
 
@@ -113,11 +94,4 @@ fn unpacked(bytes: Bytes) -> Result<Bytes, String> {
         return Err(format!("at most {KEY_FILE_BYTES_MAX} bytes are read of it"));
     }
     Ok(text.into())
-}
-
-/// Returns an error's message with those of its causes.
-fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let causes = successors(Some(error), |&error| error.source());
-    let causes: Vec<String> = causes.map(ToString::to_string).collect();
-    causes.join(": ")
 }
