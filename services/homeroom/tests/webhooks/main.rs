@@ -6,32 +6,29 @@
     reason = "a test that cannot go on stops where it stands"
 )]
 
+mod receiver;
+#[path = "../served/mod.rs"]
+mod served;
+
 use std::{
     fs::{self, File},
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU16, Ordering},
-    },
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use aws_lc_rs::hmac;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use receiver::{Receiver, SECRET};
 use serde_json::{Value, json};
+use served::{Served, TEACHER, folder, homeroom, printed, succeeds, text};
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 /// The longest time that a test waits for an expected condition.
 const EVENTUALLY: Duration = Duration::from_mins(1);
-/// The bytes of the secret.
-const SECRET: [u8; 32] = [7; 32];
 const STUDENT: [&str; 2] = ["--user", "student"];
-const TEACHER: [&str; 2] = ["--user", "teacher"];
 const PLATFORM: [&str; 4] = ["--user", "platform", "--scope", "homeroom.platform"];
 
 /// A process that is killed when it is dropped.
@@ -42,28 +39,6 @@ impl Drop for Running {
         drop(self.0.kill());
         drop(self.0.wait());
     }
-}
-
-fn homeroom(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
-    command.args(arguments);
-    command
-}
-
-fn printed(output: &Output) -> String {
-    let printed = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    String::from_utf8(printed).unwrap()
-}
-
-/// Returns what a command that must succeed prints.
-fn succeeds(arguments: &[&str]) -> String {
-    let output = homeroom(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        printed(&output)
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// Waits until `found` returns a value.
@@ -78,169 +53,34 @@ fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Starts a command and returns the first lines that it prints.
-fn start(mut command: Command, log: &Path, lines: usize) -> (Running, Vec<String>) {
-    let log = File::options().create(true).append(true).open(log);
-    command.stdout(Stdio::piped()).stderr(log.unwrap());
-    let mut running = Running(command.spawn().unwrap());
-    let output = BufReader::new(running.0.stdout.take().unwrap()).lines();
-    let printed: Vec<String> = output.take(lines).map(Result::unwrap).collect();
-    assert_eq!(printed.len(), lines, "it has not started: {printed:?}");
-    (running, printed)
-}
-
-/// A webhook as it was received.
-#[derive(Clone)]
-struct Received {
-    head: String,
-    body: String,
-}
-
-impl Received {
-    fn header(&self, name: &str) -> &str {
-        let start = format!("{name}: ");
-        let mut lines = self.head.lines();
-        let found = lines.find_map(|line| line.strip_prefix(&start));
-        found.unwrap_or_else(|| panic!("no {name}: {}", self.head))
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-
-    fn is_signed(&self) -> bool {
-        let (id, time) = (self.header("webhook-id"), self.header("webhook-timestamp"));
-        let signed = format!("{id}.{time}.{}", self.body);
-        let signature = self
-            .header("webhook-signature")
-            .strip_prefix("v1,")
-            .unwrap();
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &SECRET);
-        let tag = BASE64_STANDARD.decode(signature).unwrap();
-        hmac::verify(&key, signed.as_bytes(), &tag).is_ok()
-    }
-}
-
-/// A receiver, which answers all webhooks with one status and keeps them.
-struct Receiver {
-    port: u16,
-    status: Arc<AtomicU16>,
-    received: Arc<Mutex<Vec<Received>>>,
-}
-
-impl Receiver {
-    fn start(status: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let receiver = Self {
-            port: listener.local_addr().unwrap().port(),
-            status: Arc::new(AtomicU16::new(status)),
-            received: Arc::default(),
-        };
-        let (status, kept) = (Arc::clone(&receiver.status), Arc::clone(&receiver.received));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let stream = stream.unwrap();
-                let webhook = receive(&stream);
-                kept.lock().unwrap().push(webhook);
-                let status = status.load(Ordering::SeqCst);
-                let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n");
-                (&stream).write_all(answer.as_bytes()).unwrap();
-            }
-        });
-        receiver
-    }
-
-    fn answer(&self, status: u16) {
-        self.status.store(status, Ordering::SeqCst);
-    }
-
-    /// Returns the webhooks of a type in the order in which they came.
-    fn of(&self, kind: &str) -> Vec<Received> {
-        let received = self.received.lock().unwrap();
-        let of_kind = received.iter().filter(|one| one.json()["type"] == kind);
-        of_kind.cloned().collect()
-    }
-
-    fn wait_for(&self, kind: &str, count: usize) -> Vec<Received> {
-        eventually(&format!("{count} of {kind}"), || {
-            Some(self.of(kind)).filter(|found| found.len() >= count)
-        })
-    }
-}
-
-fn receive(stream: &TcpStream) -> Received {
-    let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
-    }
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "));
-    let mut body = vec![0; length.unwrap().parse().unwrap()];
-    reader.read_exact(&mut body).unwrap();
-    let body = String::from_utf8(body).unwrap();
-    Received { head, body }
-}
-
 /// Both services, with a folder for a relay beside their data.
 struct World {
-    _served: Running,
-    membership: String,
-    invitations: String,
+    served: Served,
     folder: TempDir,
 }
 
 impl World {
     fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let any = "127.0.0.1:0";
-        let mut serve = homeroom(&["serve", "--membership", any, "--invitations", any]);
-        serve.arg("--data").arg(&data);
-        let (served, lines) = start(serve, &folder.path().join("serve.log"), 2);
-        let address = |line: &String| line.split_once("http://").unwrap().1.to_owned();
-        Self {
-            membership: address(&lines[0]),
-            invitations: address(&lines[1]),
-            _served: served,
-            folder,
-        }
+        let (folder, data) = folder();
+        let served = Served::start(&data);
+        Self { served, folder }
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn token(&self, holder: &[&str]) -> String {
-        let data = self.path("data");
-        let mut arguments = vec!["token", "--data", data.to_str().unwrap()];
-        arguments.extend(holder);
-        succeeds(&arguments)
+    /// Calls a method that must succeed.
+    fn call(&self, method: &str, request: &Value, holder: &[&str]) {
+        self.served.ask(method, request, holder).unwrap();
     }
 
-    fn call(&self, address: &str, method: &str, request: &Value, holder: &[&str]) -> Value {
-        let (request, token) = (request.to_string(), self.token(holder));
-        let answer = succeeds(&["call", address, method, &request, "--token", &token]);
-        serde_json::from_str(&answer).unwrap()
-    }
-
-    /// Creates the school `hamilton` with the class `biology`; returns the class's code.
-    fn school(&self) -> String {
-        let organization = json!({
-            "organizationId": "hamilton", "organization": {"displayName": "Hamilton"}, "admin": "teacher"
-        });
-        let class = json!({
-            "parent": "organizations/hamilton", "classId": "biology", "class": {"displayName": "Biology"}
-        });
-        let create = "OrganizationService/CreateOrganization";
-        self.call(&self.membership, create, &organization, &PLATFORM);
-        let create = "ClassService/CreateClass";
-        self.call(&self.membership, create, &class, &TEACHER);
-        let code = json!({"name": "organizations/hamilton/classes/biology/classCode"});
-        let get = "ClassCodeService/GetClassCode";
-        let code = self.call(&self.invitations, get, &code, &TEACHER);
-        code["code"].as_str().unwrap().to_owned()
+    /// Gives the class `biology` another name.
+    fn rename_class(&self, name: &str) {
+        let class = "organizations/hamilton/classes/biology";
+        let update =
+            json!({"class": {"name": class, "displayName": name}, "updateMask": "displayName"});
+        self.call("ClassService/UpdateClass", &update, &TEACHER);
     }
 
     /// Writes the file of one endpoint, `crm`, and its secret.
@@ -268,27 +108,31 @@ impl World {
         relay.arg("--config").arg(self.path("webhooks.json"));
         relay.arg("--token-file").arg(self.path("webhooks.token"));
         relay.arg("--data").arg(self.path("relay"));
-        relay.args(["--membership", &self.membership]);
-        relay.args(["--invitations", &self.invitations]);
+        relay.args(["--membership", &self.served.membership]);
+        relay.args(["--invitations", &self.served.invitations]);
         relay
     }
 
     fn start_relay(&self) -> Running {
-        let log = self.path("relay.log");
-        let (relay, lines) = start(self.relay(), &log, 1);
-        assert!(lines[0].starts_with("delivering to 1 endpoints"));
-        relay
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("relay.log"));
+        let mut relay = self.relay();
+        relay.stdout(Stdio::piped()).stderr(log.unwrap());
+        let mut running = Running(relay.spawn().unwrap());
+        let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
+        let line = lines.next().unwrap().unwrap();
+        assert!(line.starts_with("delivering to 1 endpoints"), "{line}");
+        running
     }
 
     /// Runs a command on the relay's folder.
     fn webhooks(&self, arguments: &[&str]) -> String {
+        let mut command = homeroom(&["webhooks"]);
         let relay = self.path("relay");
-        let arguments = [
-            &["webhooks"],
-            arguments,
-            &["--data", relay.to_str().unwrap()],
-        ];
-        succeeds(&arguments.concat())
+        command.args(arguments).args(["--data", text(&relay)]);
+        succeeds(command)
     }
 
     fn dead(&self) -> Vec<Value> {
@@ -305,7 +149,7 @@ fn a_student_who_joins_causes_signed_webhooks_of_both_services_without_a_secret(
     let world = World::start();
     let receiver = Receiver::start(204);
     world.configure(&receiver, &json!({"organizations": ["hamilton"]}));
-    let code = world.school();
+    let code = world.served.school();
     world.write_token("no.access.token");
     let _relay = world.start_relay();
     // The relay goes on when its token is replaced; what was there before its first start is not delivered.
@@ -315,14 +159,14 @@ fn a_student_who_joins_causes_signed_webhooks_of_both_services_without_a_secret(
             .contains("the feed cannot be read")
             .then_some(())
     });
-    world.write_token(&world.token(&PLATFORM));
+    world.write_token(&world.served.token(&PLATFORM));
     eventually("positions in both feeds", || {
         let again = world.log().matches("the feed is read again").count();
         (again == 2).then_some(())
     });
     let redeem = "RedemptionService/Redeem";
     let request = json!({"credential": code});
-    world.call(&world.invitations, redeem, &request, &STUDENT);
+    world.call(redeem, &request, &STUDENT);
     let joined = receiver.wait_for("member.joined", 2);
     let committed = receiver.wait_for("redemption.committed", 1);
     let class = "organizations/hamilton/classes/biology";
@@ -352,8 +196,8 @@ fn a_dead_letter_is_delivered_again_while_the_relay_runs_and_410_disables() {
         &receiver,
         &json!({"types": ["class.created", "class.updated"], "since": "2020-01-01T00:00:00Z", "retry_seconds": [1]}),
     );
-    world.write_token(&world.token(&PLATFORM));
-    world.school();
+    world.write_token(&world.served.token(&PLATFORM));
+    world.served.school();
     let relay = world.start_relay();
     let letter = eventually("a dead letter", || world.dead().into_iter().next());
     assert_eq!(
@@ -383,15 +227,7 @@ fn a_dead_letter_is_delivered_again_while_the_relay_runs_and_410_disables() {
     assert!(world.dead().is_empty());
 
     receiver.answer(410);
-    let update = json!({
-        "class": {"name": "organizations/hamilton/classes/biology", "displayName": "Biology 2"}, "updateMask": "displayName"
-    });
-    world.call(
-        &world.membership,
-        "ClassService/UpdateClass",
-        &update,
-        &TEACHER,
-    );
+    world.rename_class("Biology 2");
     receiver.wait_for("class.updated", 1);
     receiver.answer(200);
     eventually("the endpoint is disabled", || {
@@ -430,19 +266,14 @@ fn f9_a_relay_whose_events_were_deleted_says_so_and_goes_on_with_the_oldest() {
         &receiver,
         &json!({"types": ["class.created", "class.updated"], "since": "2020-01-01T00:00:00Z"}),
     );
-    world.write_token(&world.token(&PLATFORM));
-    world.school();
+    world.write_token(&world.served.token(&PLATFORM));
+    world.served.school();
     let relay = world.start_relay();
     receiver.wait_for("class.created", 1);
     drop(relay);
     // Given a relay that is away while events behind its position are made and deleted, all but the newest,
     for name in ["Biology 2", "Biology 3"] {
-        let update = json!({
-            "class": {"name": "organizations/hamilton/classes/biology", "displayName": name},
-            "updateMask": "displayName"
-        });
-        let method = "ClassService/UpdateClass";
-        world.call(&world.membership, method, &update, &TEACHER);
+        world.rename_class(name);
     }
     change(
         &world.path("data").join("membership.db"),
@@ -466,8 +297,8 @@ fn r11_a_relay_ahead_of_a_restored_database_reads_its_feed_again() {
         &receiver,
         &json!({"types": ["class.created", "class.updated"], "since": "2020-01-01T00:00:00Z"}),
     );
-    world.write_token(&world.token(&PLATFORM));
-    world.school();
+    world.write_token(&world.served.token(&PLATFORM));
+    world.served.school();
     let _relay = world.start_relay();
     receiver.wait_for("class.created", 1);
     // Given a database restored to a moment before the first event,
@@ -480,16 +311,7 @@ fn r11_a_relay_ahead_of_a_restored_database_reads_its_feed_again() {
         world.log().contains(told).then_some(())
     });
     // when an event gets a position that the relay has read, then it is delivered.
-    let update = json!({
-        "class": {"name": "organizations/hamilton/classes/biology", "displayName": "Biology 2"},
-        "updateMask": "displayName"
-    });
-    world.call(
-        &world.membership,
-        "ClassService/UpdateClass",
-        &update,
-        &TEACHER,
-    );
+    world.rename_class("Biology 2");
     receiver.wait_for("class.updated", 1);
 }
 
