@@ -1,9 +1,17 @@
-//! A connection to a running service, in plaintext or over TLS.
+//! A connection to a running service, in plaintext or over TLS, and the caller who uses it.
 
 use std::time::Duration;
 
-use homeroom_kit::tls::{ClientTls, IdentityFiles, Names, RELOAD_SECONDS};
-use tonic::transport::{Channel, Endpoint};
+use homeroom_kit::{
+    auth::USER_METADATA,
+    tls::{ClientTls, IdentityFiles, Names, RELOAD_SECONDS},
+};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
 
 use crate::{Failure, connection_arguments::TlsArguments};
 
@@ -13,6 +21,36 @@ const FLAGS: Names = Names {
     key: "--client-key-file",
     authorities: "--ca-file",
 };
+
+/// A connection on which each call has the credentials of one caller.
+pub(crate) type Service = InterceptedService<Channel, Credentials>;
+
+/// The caller's token, and the user for whom the caller acts.
+#[derive(Clone)]
+pub(crate) struct Credentials {
+    authorization: MetadataValue<Ascii>,
+    user: Option<MetadataValue<Ascii>>,
+}
+
+impl Credentials {
+    pub(crate) fn new(token: &str, user: Option<&str>) -> Result<Self, Failure> {
+        Ok(Self {
+            authorization: format!("Bearer {token}").parse()?,
+            user: user.map(str::parse).transpose()?,
+        })
+    }
+}
+
+impl Interceptor for Credentials {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", self.authorization.clone());
+        if let Some(user) = &self.user {
+            metadata.insert(USER_METADATA, user.clone());
+        }
+        Ok(request)
+    }
+}
 
 /// Connects to `address`, a `host:port` or its URL, within `patience` if there is a limit; the limit also applies to
 /// each call.

@@ -1,6 +1,5 @@
 //! A gRPC client that knows only the descriptors, as `buf curl` and grpcurl do: JSON in, JSON out.
 
-use homeroom_kit::auth::USER_METADATA;
 use http::uri::PathAndQuery;
 use prost::Message as _;
 use prost_reflect::{
@@ -8,16 +7,14 @@ use prost_reflect::{
     ServiceDescriptor,
 };
 use serde_json::Value;
-use serde_path_to_error::Track;
+use serde_path_to_error::{Path, Segment, Track};
 use tonic::{
     Request, Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    transport::Channel,
 };
-
 use tonic_types::StatusExt as _;
 
-use crate::Failure;
+use crate::{Failure, connect::Service, similar::choices};
 
 /// The contract, as the reflection service describes it.
 #[derive(Debug, Clone)]
@@ -84,37 +81,37 @@ pub(crate) fn path_of(method: &MethodDescriptor) -> String {
     format!("{}/{}", method.parent_service().full_name(), method.name())
 }
 
-/// Returns the request of `method` from JSON, with an access token, and with the user for whom it acts, if any.
-pub(crate) fn request(
-    method: &MethodDescriptor,
-    json: &Value,
-    token: &str,
-    user: Option<&str>,
-) -> Result<Request<DynamicMessage>, Failure> {
-    let mut request = Request::new(message(method, json)?);
-    request
-        .metadata_mut()
-        .insert("authorization", format!("Bearer {token}").parse()?);
-    if let Some(user) = user {
-        request.metadata_mut().insert(USER_METADATA, user.parse()?);
-    }
-    Ok(request)
-}
-
-/// Returns the request message of `method` from JSON, or says which field is wrong.
-fn message(method: &MethodDescriptor, json: &Value) -> Result<DynamicMessage, Failure> {
+/// Returns the request of `method` from JSON, or says which field is wrong.
+pub(crate) fn message(method: &MethodDescriptor, json: &Value) -> Result<DynamicMessage, Failure> {
     let mut track = Track::new();
     let tracked = serde_path_to_error::Deserializer::new(json.clone(), &mut track);
     DynamicMessage::deserialize(method.input(), tracked).map_err(|error| {
-        let field = track.path().to_string();
+        let (error, path) = (error.to_string(), track.path());
+        let field = path.to_string();
         let within = format!(" in the field {field}");
         let within = if field == "." { "" } else { &within };
-        format!(
-            "the request is no {}{within}: {error}",
-            method.input().name()
-        )
-        .into()
+        let known = known_fields(&method.input(), &path, &error).unwrap_or_default();
+        let name = method.input().name().to_owned();
+        format!("the request is no {name}{within}: {error}{known}").into()
     })
+}
+
+/// Returns what follows the error of an unknown field: the fields of the message at its place.
+fn known_fields(request: &MessageDescriptor, path: &Path, error: &str) -> Option<String> {
+    let written = error.strip_prefix("unrecognized field name '")?;
+    let written = written.strip_suffix('\'')?;
+    let mut message = request.clone();
+    for segment in path {
+        if let Segment::Map { key } = segment {
+            let field = message.get_field_by_json_name(key);
+            let field = field.or_else(|| message.get_field_by_name(key))?;
+            message = field.kind().as_message()?.clone();
+        }
+    }
+    let fields: Vec<_> = message.fields().collect();
+    let names: Vec<&str> = fields.iter().map(|field| field.json_name()).collect();
+    let (message, names) = (message.name(), choices(written, &names));
+    Some(format!("; the fields of {message} are {names}"))
 }
 
 /// Returns the reason in an error; empty if the error is not from Homeroom.
@@ -127,17 +124,17 @@ pub(crate) fn reason_of(status: &Status) -> String {
 
 /// Calls `method`; returns the answer as JSON, including fields that have their default values.
 pub(crate) async fn call(
-    channel: Channel,
+    service: Service,
     method: &MethodDescriptor,
-    request: Request<DynamicMessage>,
+    request: DynamicMessage,
 ) -> Result<Result<Value, Status>, Failure> {
     let path: PathAndQuery = format!("/{}", path_of(method)).parse()?;
-    let mut client = tonic::client::Grpc::new(channel);
+    let mut client = tonic::client::Grpc::new(service);
     client.ready().await?;
     let codec = DynamicCodec {
         output: method.output(),
     };
-    match client.unary(request, path, codec).await {
+    match client.unary(Request::new(request), path, codec).await {
         Ok(response) => {
             let options = SerializeOptions::new().skip_default_fields(false);
             let json = response
@@ -242,6 +239,15 @@ mod tests {
                 json!({"requests": [{}, {"credentail": "x"}]}),
                 "in the field requests[1]: ",
             ),
+            (
+                json!({"requests": [{}, {"credentail": "x"}]}),
+                "; the fields of RedeemRequest are credential, organization, user, signUp, clientIp, requestId",
+            ),
+            (
+                json!({"requests": [{"user": {"mail": "x"}}]}),
+                "; the fields of User are email, ",
+            ),
+            (json!({"reqests": []}), "are requests"),
             (json!({"requests": 7}), "in the field requests: "),
             (json!({"reqests": []}), "is no BatchRedeemRequest: "),
         ] {

@@ -4,9 +4,15 @@ use std::io::{self, Read as _};
 
 use anstream::println;
 use anstyle::{AnsiColor, Style};
+use homeroom_api::common::v1::ErrorReason;
 use serde_json::{Value, json};
 
-use crate::{Failure, arguments::ExplainArguments, call};
+use crate::{
+    Failure,
+    arguments::ExplainArguments,
+    dynamic::{self, Contract, reason_of},
+    remote::Remote,
+};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -41,6 +47,16 @@ const RULES: [(&str, &[&str]); 13] = [
     ("a licensed seat is free", &["NO_SEATS"]),
     ("staff denied no request recently", &["DENIED_RECENTLY"]),
 ];
+/// What may be wrong with a credential that opens nothing, beyond the service's own words.
+const PREFIX_HINT: &str =
+    "an enrollment code that was typed without its prefix needs --organization";
+/// The causes of approval of an invitation that does not always need it. The service does not tell which one it is.
+const APPROVAL_CAUSES: [&str; 4] = [
+    "a request of the person waits already",
+    "it is a class code, and it is locked",
+    "staff removed the person after it was made",
+    "somebody is guessing, and for now enrollment codes and phrases need approval",
+];
 /// The number of rules above that are invitations' own. Membership judges the others, and tells only the first that
 /// fails.
 const OWN_RULES: usize = 8;
@@ -61,15 +77,21 @@ pub(crate) async fn run(arguments: &ExplainArguments) -> Result<(), Failure> {
             "externalId": arguments.external_id,
         },
     });
-    let method = "RedemptionService/PreviewRedemption";
-    let preview = call::answer(
-        &arguments.invitations,
-        method,
-        &request,
-        None,
-        &arguments.caller,
-    )
-    .await?;
+    let method = Contract::load()?.method("RedemptionService/PreviewRedemption")?;
+    let request = dynamic::message(&method, &request)?;
+    let remote = Remote::connect(&arguments.invitations, &arguments.caller, None).await?;
+    let preview = match dynamic::call(remote.service(), &method, request).await? {
+        Ok(preview) => preview,
+        Err(status) => {
+            let refused = remote.refused(&status);
+            let is_unknown = reason_of(&status) == ErrorReason::CodeNotUsable.as_str_name();
+            return Err(if is_unknown && arguments.organization.is_none() {
+                format!("{refused}\n  {PREFIX_HINT}").into()
+            } else {
+                refused
+            });
+        }
+    };
     if arguments.json {
         println!("{preview:#}");
         return Ok(());
@@ -99,6 +121,9 @@ fn told(preview: &Value) -> Vec<String> {
         _ => "the person would be refused",
     };
     lines.push(format!("{:<14}{outcome}", "outcome"));
+    if text("outcome") == "PENDING_APPROVAL" {
+        lines.extend(approval_causes(preview));
+    }
     let failures = preview["failures"].as_array().cloned().unwrap_or_default();
     let failure = |reasons: &[&str]| {
         let mut failures = failures.iter();
@@ -127,9 +152,49 @@ fn told(preview: &Value) -> Vec<String> {
     lines
 }
 
+/// Returns the lines that say why a person would wait for approval, as far as the answer tells.
+fn approval_causes(preview: &Value) -> Vec<String> {
+    // Only a join URL entitles nobody to register.
+    if preview["grantsSignUp"] == false {
+        return vec![format!(
+            "{:<14}it is a join URL, which always needs it",
+            "approval"
+        )];
+    }
+    let causes = APPROVAL_CAUSES
+        .iter()
+        .map(|cause| format!("{:<14}- {cause}", ""));
+    let head = format!("{:<14}is needed for one of these causes:", "approval");
+    std::iter::once(head).chain(causes).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Returns the lines without colors.
+    fn plain(preview: &Value) -> Vec<String> {
+        let told = told(preview);
+        let plain = told.iter().map(|line| anstream::adapter::strip_str(line));
+        plain.map(|line| line.to_string()).collect()
+    }
+
+    #[test]
+    fn c9_approval_of_a_join_url_is_told_from_approval_for_other_causes() {
+        let of = |grants_sign_up: bool| {
+            plain(&json!({"outcome": "PENDING_APPROVAL", "grantsSignUp": grants_sign_up}))
+        };
+        let (url, code) = (of(false), of(true));
+        assert_eq!(url[0], "outcome       the person would wait for approval");
+        assert_eq!(
+            url[1],
+            "approval      it is a join URL, which always needs it"
+        );
+        assert_eq!(code[1], "approval      is needed for one of these causes:");
+        assert_eq!(code.len(), url.len() + APPROVAL_CAUSES.len());
+        let admitted = plain(&json!({"outcome": "ADMITTED", "grantsSignUp": false}));
+        assert!(!admitted.iter().any(|line| line.starts_with("approval")));
+    }
 
     #[test]
     fn r4_each_rule_is_told_in_the_order_of_the_decision() {
@@ -141,10 +206,7 @@ mod tests {
                 {"reason": "SOMETHING_NEW", "description": ""},
             ],
         });
-        let told: Vec<_> = told(&preview)
-            .iter()
-            .map(|line| anstream::adapter::strip_str(line).to_string())
-            .collect();
+        let told = plain(&preview);
         let lines = 2 + RULES.len() + 1;
         assert_eq!(told.len(), lines, "{told:?}");
         assert_eq!(told[0], "organization  organizations/hamilton (Hamilton)");

@@ -4,7 +4,12 @@ use anstream::println;
 use anstyle::Style;
 use serde_json::{Map, Value};
 
-use crate::{Failure, arguments::ListArguments, call};
+use crate::{
+    Failure,
+    arguments::ListArguments,
+    dynamic::{Contract, message},
+    remote::Remote,
+};
 
 const HEAD: Style = Style::new().bold();
 /// The most items that one call asks for.
@@ -59,17 +64,17 @@ pub(crate) const REDEMPTIONS: List = List {
 };
 
 /// Prints the list of a place, in a table or as JSON. `parent` is `organizations/hamilton` or `hamilton`, or with a
-/// class `hamilton/biology`; organizations have none.
+/// class `hamilton/biology`; organizations have neither that nor a filter.
 pub(crate) async fn run(
     list: &List,
     address: &str,
-    parent: Option<&str>,
+    parent_and_filter: Option<(&str, &str)>,
     arguments: &ListArguments,
 ) -> Result<(), Failure> {
     let mut request = Map::new();
-    request.insert("filter".to_owned(), arguments.filter.as_str().into());
-    if let Some(parent) = parent {
+    if let Some((parent, filter)) = parent_and_filter {
         request.insert("parent".to_owned(), resource_name(parent).into());
+        request.insert("filter".to_owned(), filter.into());
     }
     let items = all(list, address, request, arguments).await?;
     if arguments.json {
@@ -89,12 +94,14 @@ async fn all(
     arguments: &ListArguments,
 ) -> Result<Vec<Value>, Failure> {
     let (limit, user) = (arguments.limit, arguments.user.as_deref());
+    let method = Contract::load()?.method(list.method)?;
+    let remote = Remote::connect(address, &arguments.caller, user).await?;
     let mut items = Vec::new();
     loop {
         let page_size = (limit - items.len()).min(PAGE_ITEMS_MAX);
         request.insert("pageSize".to_owned(), page_size.into());
-        let asked = Value::Object(request.clone());
-        let mut page = call::answer(address, list.method, &asked, user, &arguments.caller).await?;
+        let asked = message(&method, &Value::Object(request.clone()))?;
+        let mut page = remote.answer(&method, asked).await?;
         if let Some(Value::Array(found)) = page.get_mut(list.items).map(Value::take) {
             items.extend(found);
         }

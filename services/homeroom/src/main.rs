@@ -1,5 +1,6 @@
 //! The command-line tool: a demonstration, both services in one process, tokens and keys, rosters.
 
+mod argument_values;
 mod arguments;
 mod audit_command;
 mod backup;
@@ -19,15 +20,17 @@ mod keys;
 mod list;
 mod private_file;
 mod ready;
+mod refusal;
 mod remote;
 mod roster;
 mod serve;
+mod similar;
 mod token;
 mod webhooks;
 
 use std::{error::Error, ffi::OsString, process::ExitCode};
 
-use arguments::{Arguments, ClassArguments, Command, OrgArguments};
+use arguments::{Arguments, Command, OrgArguments};
 use clap::{CommandFactory as _, Parser as _};
 
 /// The error that ends a command, shown to its user.
@@ -48,21 +51,17 @@ async fn program() -> ExitCode {
         Command::Org(OrgArguments { membership, list }) => {
             list::run(&list::ORGANIZATIONS, &membership, None, &list).await
         }
-        Command::Class(ClassArguments { organization, of }) => {
-            let parent = Some(&*organization);
-            list::run(&list::CLASSES, &of.membership, parent, &of.list).await
+        Command::Class(of) => {
+            let within = Some((&*of.organization, &*of.filter));
+            list::run(&list::CLASSES, &of.of.membership, within, &of.of.list).await
         }
         Command::Code(of) => {
-            list::run(&list::CODES, &of.invitations, Some(&of.place), &of.list).await
+            let within = Some((&*of.place, &*of.filter));
+            list::run(&list::CODES, &of.invitations, within, &of.list).await
         }
         Command::Redemption(of) => {
-            list::run(
-                &list::REDEMPTIONS,
-                &of.invitations,
-                Some(&of.place),
-                &of.list,
-            )
-            .await
+            let within = Some((&*of.place, &*of.filter));
+            list::run(&list::REDEMPTIONS, &of.invitations, within, &of.list).await
         }
         Command::Qr(arguments) => handout::commands::qr(&arguments),
         Command::Slips(arguments) => handout::commands::slips(&arguments).await,

@@ -1,4 +1,4 @@
-//! Membership, called with the types of the contract and with patience: by imports, exports and hand-outs.
+//! A running service, called as one caller: once with JSON, or with the types of the contract and with patience.
 
 use std::time::Duration;
 
@@ -10,21 +10,23 @@ use homeroom_api::membership::v1::{
     roster_service_client::RosterServiceClient,
 };
 use homeroom_kit::{
-    auth::USER_METADATA,
     clock::SystemClock,
     random::{SystemRandomness, new_id},
 };
-use tonic::{
-    Code, Request, Response, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::Channel,
-};
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+use serde_json::Value;
+use tonic::{Code, Response, Status};
 use tonic_types::StatusExt as _;
 
-use crate::{Failure, call, connect::connect, connection_arguments::CallerArguments};
+pub(crate) use crate::connect::Service;
+use crate::{
+    Failure,
+    connect::{Credentials, connect},
+    connection_arguments::CallerArguments,
+    dynamic, refusal,
+};
 
-/// The time after which a call is abandoned, and made again.
+/// The time after which a call is abandoned: that of the services.
 const CALL_MAX: Duration = Duration::from_mins(1);
 /// The most times that a call is made.
 const TRIES_MAX: u32 = 10;
@@ -35,27 +37,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// The number of items of a page.
 const PAGE_SIZE: i32 = 1_000;
 
-/// The caller's token, and the user for whom the caller acts.
-#[derive(Clone)]
-pub(crate) struct Credentials {
-    authorization: MetadataValue<Ascii>,
-    user: Option<MetadataValue<Ascii>>,
-}
-
-impl Interceptor for Credentials {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let metadata = request.metadata_mut();
-        metadata.insert("authorization", self.authorization.clone());
-        if let Some(user) = &self.user {
-            metadata.insert(USER_METADATA, user.clone());
-        }
-        Ok(request)
-    }
-}
-
-pub(crate) type Service = InterceptedService<Channel, Credentials>;
-
-/// Membership at an address.
+/// A service at an address.
 pub(crate) struct Remote {
     address: String,
     service: Service,
@@ -67,48 +49,68 @@ impl Remote {
         caller: &CallerArguments,
         user: Option<&str>,
     ) -> Result<Self, Failure> {
+        let credentials = Credentials::new(&caller.token, user)?;
         let channel = connect(address, &caller.tls, Some(CALL_MAX)).await?;
-        let credentials = Credentials {
-            authorization: format!("Bearer {}", caller.token).parse()?,
-            user: user.map(str::parse).transpose()?,
-        };
         Ok(Self {
             address: address.to_owned(),
-            service: InterceptedService::new(channel, credentials),
+            service: Service::new(channel, credentials),
         })
     }
 
+    /// Returns the connection, for a client of the contract.
+    pub(crate) fn service(&self) -> Service {
+        self.service.clone()
+    }
+
     pub(crate) fn rosters(&self) -> RosterServiceClient<Service> {
-        RosterServiceClient::new(self.service.clone())
+        RosterServiceClient::new(self.service())
     }
 
     pub(crate) fn class_service(&self) -> ClassServiceClient<Service> {
-        ClassServiceClient::new(self.service.clone())
+        ClassServiceClient::new(self.service())
     }
 
     pub(crate) fn member_service(&self) -> MemberServiceClient<Service> {
-        MemberServiceClient::new(self.service.clone())
+        MemberServiceClient::new(self.service())
     }
 
     /// Returns the error that tells a refusal.
     pub(crate) fn refused(&self, status: &Status) -> Failure {
-        call::refused(&self.address, status).into()
+        refusal::told(&self.address, status).into()
+    }
+
+    /// Returns the answer of a method as JSON; the error tells the whole refusal.
+    pub(crate) async fn answer(
+        &self,
+        method: &MethodDescriptor,
+        request: DynamicMessage,
+    ) -> Result<Value, Failure> {
+        let answered = dynamic::call(self.service(), method, request).await?;
+        answered.map_err(|status| self.refused(&status))
+    }
+
+    /// Returns the answer to a request that is safe to repeat; the error tells the whole refusal.
+    pub(crate) async fn ask<T>(
+        &self,
+        call: impl AsyncFnMut() -> Result<Response<T>, Status>,
+    ) -> Result<T, Failure> {
+        let answered = patiently(call).await;
+        answered.map_err(|status| self.refused(&status))
     }
 
     /// Returns the classes of an organization that the filter matches.
     pub(crate) async fn classes(&self, parent: &str, filter: &str) -> Result<Vec<Class>, Failure> {
-        let page = async |page_token| {
+        self.all(async |page_token| {
             let request = ListClassesRequest {
                 parent: parent.to_owned(),
                 page_size: PAGE_SIZE,
                 filter: filter.to_owned(),
                 page_token,
             };
-            let list = async || self.class_service().list_classes(request.clone()).await;
-            let page = patiently(list).await?;
-            Ok((page.classes, page.next_page_token))
-        };
-        self.all(page).await
+            let page = self.class_service().list_classes(request).await?;
+            Ok(page.map(|page| (page.classes, page.next_page_token)))
+        })
+        .await
     }
 
     /// Returns a class by its resource name.
@@ -117,8 +119,8 @@ impl Remote {
             name: name.to_owned(),
         };
         let mut client = self.class_service();
-        let got = patiently(async || client.get_class(request.clone()).await).await;
-        got.map_err(|status| self.refused(&status))
+        self.ask(async || client.get_class(request.clone()).await)
+            .await
     }
 
     /// Returns an organization by its resource name.
@@ -126,34 +128,29 @@ impl Remote {
         let request = GetOrganizationRequest {
             name: name.to_owned(),
         };
-        let mut client = OrganizationServiceClient::new(self.service.clone());
-        let got = patiently(async || client.get_organization(request.clone()).await).await;
-        got.map_err(|status| self.refused(&status))
+        let mut client = OrganizationServiceClient::new(self.service());
+        self.ask(async || client.get_organization(request.clone()).await)
+            .await
     }
 
     /// Returns the members of a class.
     pub(crate) async fn class_members(&self, parent: &str) -> Result<Vec<Member>, Failure> {
-        let page = async |page_token| {
+        self.all(async |page_token| {
             let request = ListClassMembersRequest {
                 parent: parent.to_owned(),
                 page_size: PAGE_SIZE,
                 page_token,
                 ..Default::default()
             };
-            let list = async || {
-                self.member_service()
-                    .list_class_members(request.clone())
-                    .await
-            };
-            let page = patiently(list).await?;
-            Ok((page.members, page.next_page_token))
-        };
-        self.all(page).await
+            let page = self.member_service().list_class_members(request).await?;
+            Ok(page.map(|page| (page.members, page.next_page_token)))
+        })
+        .await
     }
 
     /// Returns the members of an organization.
     pub(crate) async fn organization_members(&self, parent: &str) -> Result<Vec<Member>, Failure> {
-        let page = async |page_token| {
+        self.all(async |page_token| {
             let request = ListOrganizationMembersRequest {
                 parent: parent.to_owned(),
                 page_size: PAGE_SIZE,
@@ -161,21 +158,20 @@ impl Remote {
                 ..Default::default()
             };
             let mut client = self.member_service();
-            let list = async || client.list_organization_members(request.clone()).await;
-            let page = patiently(list).await?;
-            Ok((page.members, page.next_page_token))
-        };
-        self.all(page).await
+            let page = client.list_organization_members(request).await?;
+            Ok(page.map(|page| (page.members, page.next_page_token)))
+        })
+        .await
     }
 
-    /// Returns the items of all pages.
+    /// Returns the items of all pages; `page` asks for the one that a token names.
     async fn all<T>(
         &self,
-        mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Status>,
+        page: impl AsyncFn(String) -> Result<Response<(Vec<T>, String)>, Status>,
     ) -> Result<Vec<T>, Failure> {
         let (mut all, mut token) = (Vec::new(), String::new());
         loop {
-            let (items, next) = page(token).await.map_err(|status| self.refused(&status))?;
+            let (items, next) = self.ask(async || page(token.clone()).await).await?;
             all.extend(items);
             if next.is_empty() {
                 return Ok(all);

@@ -221,7 +221,7 @@ fn explain_tells_staff_every_rule_and_lists_are_tables() {
     let served = Served::start(&data);
     let code = served.school();
     let staff = served.token(&["--user", "teacher", "--scope", "homeroom.act_as"]);
-    let explained = |token: &str, more: &[&str]| {
+    let explain = |token: &str, credential: &str, more: &[&str]| {
         let mut command = homeroom(&["explain", "--user", "ada", "--token", token]);
         command
             .args(["--invitations", &served.invitations])
@@ -236,10 +236,11 @@ fn explain_tells_staff_every_rule_and_lists_are_tables() {
             .stdin
             .take()
             .unwrap()
-            .write_all(code.as_bytes())
+            .write_all(credential.as_bytes())
             .unwrap();
         printed(&child.wait_with_output().unwrap())
     };
+    let explained = |token: &str, more: &[&str]| explain(token, &code, more);
     // then staff are told so, and that the class code entitles nobody to what its rules forbid,
     let told = explained(&staff, &[]);
     assert!(
@@ -268,6 +269,22 @@ fn explain_tells_staff_every_rule_and_lists_are_tables() {
     );
     let json: Value = serde_json::from_str(&explained(&staff, &["--json"])).unwrap();
     assert_eq!(json["failures"][0]["reason"], "NO_SEATS");
+    // A join URL is told as the cause of approval, and what a code that opens nothing may lack.
+    let url = json!({"name": "organizations/hamilton/classes/biology/joinUrl"});
+    let url = served.ask("JoinUrlService/GetJoinUrl", &url, &TEACHER);
+    let told = explain(&staff, url.unwrap()["url"].as_str().unwrap(), &[]);
+    assert!(told.contains("it is a join URL"), "{told}");
+    let hint = "without its prefix needs --organization";
+    let told = explain(&staff, "BIO101", &[]);
+    assert!(
+        told.contains("CODE_NOT_USABLE") && told.contains(hint),
+        "{told}"
+    );
+    let told = explain(&staff, "BIO101", &["--organization", "hamilton"]);
+    assert!(
+        told.contains("CODE_NOT_USABLE") && !told.contains(hint),
+        "{told}"
+    );
     // A list is a table, or JSON.
     let list = |words: &[&str]| {
         let mut command = homeroom(words);

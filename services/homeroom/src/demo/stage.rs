@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Failure,
+    connect::{Credentials, Service},
     dynamic::{self, Contract},
     embedded::Embedded,
 };
@@ -99,13 +100,14 @@ impl<'a> Stage<'a> {
         with: &Value,
     ) -> Result<Result<Value, Status>, Failure> {
         let token = self.token(by, STORY_TOKEN_LIFE)?;
-        let request = dynamic::request(method, with, &token, None)?;
+        let request = dynamic::message(method, with)?;
         let channel = if method.full_name().starts_with("homeroom.membership.") {
             self.membership.clone()
         } else {
             self.invitations.clone()
         };
-        dynamic::call(channel, method, request).await
+        let service = Service::new(channel, Credentials::new(&token, None)?);
+        dynamic::call(service, method, request).await
     }
 
     /// Returns an access token for `actor`.

@@ -6,7 +6,12 @@ use std::{
     path::Path,
 };
 
-use serde_json::{Value, json};
+use homeroom_api::invitations::v1::{
+    GetClassCodeRequest, GetEnrollmentCodeRequest, GetJoinUrlRequest,
+    class_code_service_client::ClassCodeServiceClient,
+    enrollment_code_service_client::EnrollmentCodeServiceClient,
+    join_url_service_client::JoinUrlServiceClient, token_service_client::TokenServiceClient,
+};
 
 use super::{
     arguments::{
@@ -20,7 +25,7 @@ use super::{
     slips::{self, Sheet},
     texts,
 };
-use crate::{Failure, call, list::resource_name, private_file, remote::Remote};
+use crate::{Failure, list::resource_name, private_file, remote::Remote};
 
 /// Makes a QR code.
 pub(crate) fn qr(arguments: &QrArguments) -> Result<(), Failure> {
@@ -53,8 +58,12 @@ pub(crate) async fn slips(arguments: &SlipsArguments) -> Result<(), Failure> {
     let class = resource_name(&arguments.class);
     let [school, class_display_name] = names(sheet, &class).await?;
     let request = slips::request(&class, &students);
-    let answer = invitations(sheet, "TokenService/BatchCreateTokens", &request).await?;
-    let (made, without) = slips::slips_of(&students, &answer);
+    let remote = invitations(sheet).await?;
+    let mut tokens = TokenServiceClient::new(remote.service());
+    let made = remote
+        .ask(async || tokens.batch_create_tokens(request.clone()).await)
+        .await?;
+    let (made, without) = slips::slips_of(&students, made);
     if !made.is_empty() {
         let file = match arguments.format {
             SlipsFormat::Csv => slips::csv(&made)?,
@@ -86,30 +95,34 @@ pub(crate) async fn board(arguments: &BoardArguments) -> Result<(), Failure> {
     let sheet = &arguments.sheet;
     let place = resource_name(&arguments.place);
     let [school, class] = names(sheet, &place).await?;
-    let read = async |method: &str, name: String| -> Result<Value, Failure> {
-        invitations(sheet, method, &json!({"name": name})).await
-    };
+    let remote = invitations(sheet).await?;
     let (code, scanned, steps): (_, _, fn(&str) -> [String; 3]) =
         if let Some(id) = &arguments.enrollment_code {
             let name = format!("{place}/enrollmentCodes/{id}");
-            let found = read("EnrollmentCodeService/GetEnrollmentCode", name).await?;
-            let code = text(&found, "fullCode");
+            let request = GetEnrollmentCodeRequest { name };
+            let mut codes = EnrollmentCodeServiceClient::new(remote.service());
+            let code = remote
+                .ask(async || codes.get_enrollment_code(request.clone()).await)
+                .await?
+                .full_code;
             (code.clone(), code, texts::enrollment_code_steps)
         } else if arguments.join_url {
-            let found = read("JoinUrlService/GetJoinUrl", format!("{place}/joinUrl")).await?;
-            let url = text(&found, "url");
+            let name = format!("{place}/joinUrl");
+            let request = GetJoinUrlRequest { name };
+            let mut urls = JoinUrlServiceClient::new(remote.service());
+            let url = remote
+                .ask(async || urls.get_join_url(request.clone()).await)
+                .await?
+                .url;
             (url.clone(), url, |_| texts::join_url_steps())
         } else {
-            let found = read(
-                "ClassCodeService/GetClassCode",
-                format!("{place}/classCode"),
-            )
-            .await?;
-            (
-                text(&found, "code"),
-                text(&found, "joinLink"),
-                texts::class_code_steps,
-            )
+            let name = format!("{place}/classCode");
+            let request = GetClassCodeRequest { name };
+            let mut codes = ClassCodeServiceClient::new(remote.service());
+            let found = remote
+                .ask(async || codes.get_class_code(request.clone()).await)
+                .await?;
+            (found.code, found.join_link, texts::class_code_steps)
         };
     let site = sheet.site.as_deref().or_else(|| texts::site_of(&scanned));
     let steps = steps(&escaped(site.unwrap_or(texts::SITE_UNKNOWN)));
@@ -136,19 +149,10 @@ async fn names(sheet: &SheetArguments, place: &str) -> Result<[String; 2], Failu
     Ok([school, class])
 }
 
-/// Returns the answer of a method of invitations.
-async fn invitations(
-    sheet: &SheetArguments,
-    method: &str,
-    request: &Value,
-) -> Result<Value, Failure> {
+/// Connects to invitations.
+async fn invitations(sheet: &SheetArguments) -> Result<Remote, Failure> {
     let user = sheet.user.as_deref();
-    call::answer(&sheet.invitations, method, request, user, &sheet.caller).await
-}
-
-/// Returns the text in a field.
-fn text(value: &Value, field: &str) -> String {
-    value[field].as_str().unwrap_or_default().to_owned()
+    Remote::connect(&sheet.invitations, &sheet.caller, user).await
 }
 
 /// Reads the roster of a file, or of standard input.

@@ -3,7 +3,12 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, SecondsFormat, Utc};
 use csv::{Writer, WriterBuilder};
-use serde_json::{Value, json};
+use homeroom_api::invitations::v1::{
+    BatchCreateTokensRequest, BatchCreateTokensResponse, CreateTokenRequest, Token,
+    batch_create_tokens_response::result::Outcome,
+};
+use prost::Message as _;
+use tonic_types::{RpcStatusExt as _, Status};
 use uuid::{Builder, Bytes, Uuid};
 
 use super::{
@@ -60,22 +65,28 @@ pub(super) struct Sheet<'text> {
 
 /// Returns the request for a token for each student. The same class and roster make the same request, with the same
 /// request id.
-pub(super) fn request(class: &str, students: &[Student]) -> Value {
-    let tokens = students.iter().map(|student| {
-        json!({"token": {
-            "displayName": student.name,
-            "assignedEmail": student.email,
-            "externalId": student.external_id,
-        }})
+pub(super) fn request(class: &str, students: &[Student]) -> BatchCreateTokensRequest {
+    let requests = students.iter().map(|student| CreateTokenRequest {
+        token: Some(Token {
+            display_name: student.name.clone(),
+            assigned_email: student.email.clone(),
+            external_id: student.external_id.clone(),
+            ..Token::default()
+        }),
+        ..CreateTokenRequest::default()
     });
-    let tokens = Value::Array(tokens.collect());
-    let id = request_id(class, &tokens).to_string();
-    json!({"parent": class, "requests": tokens, "requestId": id})
+    let mut request = BatchCreateTokensRequest {
+        parent: class.to_owned(),
+        requests: requests.collect(),
+        request_id: String::new(),
+    };
+    request.request_id = request_id(&request.encode_to_vec()).to_string();
+    request
 }
 
-/// Returns an id that depends on class and tokens alone (a UUID of version 8).
-fn request_id(class: &str, tokens: &Value) -> Uuid {
-    let digest = digest(&SHA256, format!("{class}\n{tokens}").as_bytes());
+/// Returns an id that depends on the rest of the request alone (a UUID of version 8).
+fn request_id(rest: &[u8]) -> Uuid {
+    let digest = digest(&SHA256, rest);
     let mut bytes = Bytes::default();
     for (byte, of_digest) in bytes.iter_mut().zip(digest.as_ref()) {
         *byte = *of_digest;
@@ -84,12 +95,15 @@ fn request_id(class: &str, tokens: &Value) -> Uuid {
 }
 
 /// Returns the slips of an answer in the order of the roster, and why other students have none.
-pub(super) fn slips_of(students: &[Student], answer: &Value) -> (Vec<Slip>, Vec<String>) {
+pub(super) fn slips_of(
+    students: &[Student],
+    answer: BatchCreateTokensResponse,
+) -> (Vec<Slip>, Vec<String>) {
     let mut slips = Vec::new();
     let mut without = Vec::new();
-    let results = answer["results"].as_array().map_or(&[][..], Vec::as_slice);
-    for (index, student) in students.iter().enumerate() {
-        match slip_of(results.get(index).unwrap_or(&Value::Null)) {
+    let mut results = answer.results.into_iter();
+    for student in students {
+        match slip_of(results.next().and_then(|result| result.outcome)) {
             Ok(slip) => slips.push(slip),
             Err(why) => without.push(format!("line {}, {}: {why}", student.line, student.name)),
         }
@@ -97,48 +111,39 @@ pub(super) fn slips_of(students: &[Student], answer: &Value) -> (Vec<Slip>, Vec<
     (slips, without)
 }
 
-fn slip_of(result: &Value) -> Result<Slip, String> {
-    let token = &result["token"];
-    let text = |field: &str| token[field].as_str().unwrap_or_default().to_owned();
-    let Ok(expire_time) = text("expireTime").parse() else {
-        return Err(told(&result["status"]));
+fn slip_of(outcome: Option<Outcome>) -> Result<Slip, String> {
+    let token = match outcome {
+        Some(Outcome::Token(token)) => token,
+        Some(Outcome::Status(status)) => return Err(told(&status)),
+        None => return Err("the service did not answer this line".to_owned()),
     };
-    let url = text("inviteUrl");
     // A repeated request is answered without the phrases that were revoked meanwhile.
-    if url.is_empty() {
+    if token.invite_url.is_empty() {
         return Err(
             "the token of an earlier run was revoked; give a roster with this student alone"
                 .to_owned(),
         );
     }
+    let end = token.expire_time.unwrap_or_default();
     Ok(Slip {
-        name: text("displayName"),
-        phrase: text("phrase"),
-        url,
-        expire_time,
+        name: token.display_name,
+        phrase: token.phrase,
+        url: token.invite_url,
+        expire_time: DateTime::from_timestamp(end.seconds, 0).unwrap_or_default(),
     })
 }
 
 /// Returns the message of an error, and what is wrong with each field.
-fn told(status: &Value) -> String {
-    let details = status["details"].as_array().map_or(&[][..], Vec::as_slice);
-    let fields = details
-        .iter()
-        .filter_map(|detail| detail["fieldViolations"].as_array());
-    let described = fields.flatten().filter_map(|field| {
-        Some(format!(
-            "{}: {}",
-            field["field"].as_str()?,
-            field["description"].as_str()?
-        ))
-    });
-    let message = status["message"]
-        .as_str()
-        .unwrap_or("the service did not answer this line");
-    let all: Vec<String> = std::iter::once(message.to_owned())
-        .chain(described)
-        .collect();
-    all.join(" ")
+fn told(status: &Status) -> String {
+    let mut told = status.message.clone();
+    let fields = status.get_details_bad_request();
+    for one in fields
+        .into_iter()
+        .flat_map(|fields| fields.field_violations)
+    {
+        told.push_str(&format!(" {}: {}", one.field, one.description));
+    }
+    told
 }
 
 /// Returns the sheet as a page to print.
@@ -193,6 +198,12 @@ pub(super) fn csv(slips: &[Slip]) -> Result<Vec<u8>, csv::Error> {
 
 #[cfg(test)]
 mod tests {
+    use homeroom_api::{
+        common::v1::ErrorReason,
+        invitations::v1::batch_create_tokens_response::Result as ResultOfOne,
+    };
+    use homeroom_kit::Error;
+
     use super::*;
 
     fn student(name: &str, line: u32) -> Student {
@@ -319,8 +330,7 @@ mod tests {
     fn the_same_class_and_roster_have_the_same_request_id() {
         let id = |class: &str, names: &[&str]| {
             let students: Vec<Student> = names.iter().map(|name| student(name, 2)).collect();
-            let request = request(class, &students);
-            let id = request["requestId"].as_str().unwrap().to_owned();
+            let id = request(class, &students).request_id;
             assert!(Uuid::try_parse(&id).is_ok());
             id
         };
@@ -337,25 +347,39 @@ mod tests {
 
     #[test]
     fn a_student_without_a_slip_is_told_with_line_and_reason() {
-        let token = json!({
-            "displayName": "Ada", "phrase": "amber otter", "expireTime": "2027-01-15T08:00:00Z",
-            "inviteUrl": "https://join.example/t/amber-otter",
+        let token = |name: &str, phrase: &str, invite_url: &str| {
+            Outcome::Token(Token {
+                display_name: name.to_owned(),
+                phrase: phrase.to_owned(),
+                invite_url: invite_url.to_owned(),
+                expire_time: Some(prost_types::Timestamp {
+                    seconds: 1_800_000_000,
+                    nanos: 0,
+                }),
+                ..Token::default()
+            })
+        };
+        let refused = Error::new(ErrorReason::InvalidRequest, "Correct the fields.")
+            .violation("token.assigned_email", "is no address");
+        let outcomes = [
+            token("Ada", "amber otter", "https://join.example/t/amber-otter"),
+            Outcome::Status(refused.into_row_status()),
+            token("Somebody", "", ""),
+        ];
+        let results = (0..).zip(outcomes).map(|(index, outcome)| ResultOfOne {
+            index,
+            outcome: Some(outcome),
         });
-        let revoked = json!({"displayName": "Somebody", "phrase": "", "inviteUrl": "", "expireTime": "2027-01-15T08:00:00Z"});
-        let refused = json!({
-            "code": 3, "message": "Correct the fields.",
-            "details": [{"reason": "EMAIL_MALFORMED"}, {"fieldViolations": [{"field": "token.assigned_email", "description": "is no address"}]}],
-        });
-        let answer = json!({"results": [
-            {"index": 0, "token": token}, {"index": 1, "status": refused}, {"index": 2, "token": revoked},
-        ]});
+        let answer = BatchCreateTokensResponse {
+            results: results.collect(),
+        };
         let students = [
             student("Ada", 2),
             student("Sam", 3),
             student("Somebody", 5),
             student("Mary", 6),
         ];
-        let (slips, without) = slips_of(&students, &answer);
+        let (slips, without) = slips_of(&students, answer);
         assert_eq!(slips, [slip("Ada")]);
         assert_eq!(
             without[0],

@@ -99,7 +99,7 @@ impl Served {
         request: &Value,
         arguments: &[&str],
     ) -> Result<Value, String> {
-        let of_invitations = ["ClassCodeService", "RedemptionService"];
+        let of_invitations = ["ClassCodeService", "JoinUrlService", "RedemptionService"];
         let service = method.split('/').next().unwrap();
         // Both forms of an address are taken.
         let address = if of_invitations.contains(&service) {
