@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{ids::OrganizationId, names::OrganizationName};
-use homeroom_kit::key_files::read_text;
+use homeroom_kit::{key_files::read_text, outbox::event_types};
 use serde::Deserialize;
 use url::Url;
 
 use super::{address::Scheme, schedule::RETRY_SECONDS_DEFAULT, signature::Secrets};
-use crate::Failure;
+use crate::{Failure, similar::choices};
 
 /// The most endpoints.
 const ENDPOINTS_MAX: usize = 50;
@@ -136,15 +136,13 @@ fn endpoint(written: WrittenEndpoint, folder: &Path, errors: &mut Vec<String>) -
     if parents.is_empty() {
         parents.push(EVERY_ORGANIZATION.to_owned());
     }
+    let known: Vec<String> = event_types::all().collect();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
     for one in &written.types {
-        let word =
-            |word: &str| !word.is_empty() && word.chars().all(|one| plain(one) || one == '_');
-        if !one
-            .split_once('.')
-            .is_some_and(|(noun, verb)| word(noun) && word(verb))
-        {
+        if !known.contains(&one.as_str()) {
+            let choices = choices(one, &known);
             errors.push(format!(
-                "types: {one:?} is not a type such as member.joined"
+                "types: {one:?} is no type of event; the types are {choices}"
             ));
         }
     }
@@ -269,6 +267,16 @@ mod tests {
     }
 
     #[test]
+    fn a_misspelled_type_is_answered_with_the_types_and_the_nearest_first() {
+        let said = with("types", json!(["member.joined", "member.join"]));
+        let said = said.err().unwrap().concat();
+        let expected = "\"member.join\" is no type of event; the types are member.joined, ";
+        assert!(said.contains(expected), "{said}");
+        assert!(said.contains("guess_guard.closed"), "{said}");
+        assert!(with("types", json!(["user.erased", "redemption.queued"])).is_ok());
+    }
+
+    #[test]
     fn plain_http_needs_allowed_private_networks() {
         assert!(with("url", json!("http://10.0.0.1/")).is_err());
         let endpoint = json!({
@@ -296,13 +304,7 @@ mod tests {
                     .collect::<Vec<_>>()
             )
         };
-        let types = |count: usize| {
-            json!(
-                (0..count)
-                    .map(|one| format!("a.b{one}"))
-                    .collect::<Vec<_>>()
-            )
-        };
+        let types = |count: usize| json!(vec!["member.joined"; count]);
         for (field, most, beyond) in [
             (
                 "id",

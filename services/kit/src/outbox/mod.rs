@@ -5,6 +5,7 @@
 //! transaction waits for a stopped client. A reader that has seen a position therefore never misses
 //! an earlier one.
 
+pub mod event_types;
 mod pruning;
 
 use std::{
@@ -260,6 +261,12 @@ impl Session {
         if events.is_empty() {
             return Ok(());
         }
+        debug_assert!(
+            events
+                .iter()
+                .all(|event| event_types::all().any(|known| known == event.event_type)),
+            "an event of a type that event_types.rs does not have"
+        );
         let rows = events.iter().map(|event| {
             let notify = event.notify.iter().take(NOTIFY_MAX).map(UserId::as_str);
             let notify: Vec<&str> = notify.collect();
