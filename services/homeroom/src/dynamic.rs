@@ -3,8 +3,8 @@
 use http::uri::PathAndQuery;
 use prost::Message as _;
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
-    ServiceDescriptor,
+    DescriptorPool, DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor,
+    SerializeOptions, ServiceDescriptor,
 };
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment, Track};
@@ -109,7 +109,7 @@ fn known_fields(request: &MessageDescriptor, path: &Path, error: &str) -> Option
         }
     }
     let fields: Vec<_> = message.fields().collect();
-    let names: Vec<&str> = fields.iter().map(|field| field.json_name()).collect();
+    let names: Vec<&str> = fields.iter().map(FieldDescriptor::json_name).collect();
     let (message, names) = (message.name(), choices(written, &names));
     Some(format!("; the fields of {message} are {names}"))
 }

@@ -1,22 +1,12 @@
 //! A client of other people's HTTP servers. Each request has its own connection: the host is resolved once, and one of the
 //! very addresses that the caller has permitted is called. Redirects are not followed and proxies not used.
 
-use std::{
-    error::Error,
-    io,
-    iter::successors,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{error::Error, io, iter::successors, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, header, response::Parts};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::{
-    body::{Body, Incoming},
-    client::conn::http1,
-};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -28,9 +18,9 @@ use tokio_rustls::{
     TlsConnector,
     rustls::{self, RootCertStore, pki_types::ServerName},
 };
-use url::{Host, Position, Url};
+use url::{Position, Url};
 
-use crate::tls::trusting;
+use crate::tls::{machine_authorities, trusting};
 
 /// The longest time until one of the addresses of a host accepts a connection, in seconds.
 const CONNECT_SECONDS_MAX: u64 = 5;
@@ -49,6 +39,17 @@ pub struct Answer {
 }
 
 impl HttpClient {
+    /// Returns a client that trusts the authorities that this machine trusts, or those of the file that `SSL_CERT_FILE`
+    /// names; without `tls` it needs none, and calls `http://` alone.
+    pub fn new(tls: bool) -> Result<Self, String> {
+        let authorities = if tls {
+            machine_authorities()?
+        } else {
+            RootCertStore::empty()
+        };
+        Self::trusting(authorities).map_err(|error| error.to_string())
+    }
+
     /// Returns a client that trusts these authorities alone.
     pub fn trusting(authorities: RootCertStore) -> Result<Self, rustls::Error> {
         let tls = trusting(authorities)?;
@@ -56,17 +57,16 @@ impl HttpClient {
     }
 
     /// Sends a request to the URL, whose path and host it gets. `permitted` returns the addresses that may be called.
-    pub async fn send<B>(
+    pub async fn send(
         &self,
         url: &Url,
-        mut request: Request<B>,
+        mut request: Request<Full<Bytes>>,
         permitted: impl FnOnce(Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String>,
-    ) -> Result<Answer, String>
-    where
-        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-    {
-        let target = url.host().zip(url.port_or_known_default());
+    ) -> Result<Answer, String> {
+        let target = url.host_str().zip(url.port_or_known_default());
         let (host, port) = target.ok_or("its URL has no host")?;
+        // Those of an IPv6 address.
+        let host = host.trim_matches(['[', ']']);
         let path = url[Position::BeforePath..Position::AfterQuery].parse();
         *request.uri_mut() = path.map_err(|_| "its path cannot be sent")?;
         // With the port if it is not the usual one.
@@ -75,11 +75,15 @@ impl HttpClient {
         let headers = request.headers_mut();
         headers.insert(header::HOST, authority);
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        let stream = connect(permitted(resolve(&host, port).await?)?).await?;
+        let addresses = lookup_host((host, port)).await;
+        let addresses = addresses.map_err(|error| format!("its host is not found: {error}"))?;
+        let stream = connect(permitted(addresses.collect())?).await?;
         if url.scheme() == "http" {
             return exchange(stream, request).await;
         }
-        let stream = self.0.connect(server_name(&host)?, stream).await;
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| "its host cannot be the name of a certificate")?;
+        let stream = self.0.connect(name, stream).await;
         let stream = stream.map_err(|error| format!("TLS: {}", with_causes(&error)))?;
         exchange(stream, request).await
     }
@@ -92,18 +96,6 @@ impl Answer {
         let body =
             body.map_err(|error| format!("at most {bytes_max} bytes are read of it: {error}"))?;
         Ok(body.to_bytes())
-    }
-}
-
-async fn resolve(host: &Host<&str>, port: u16) -> Result<Vec<SocketAddr>, String> {
-    match *host {
-        Host::Ipv4(address) => Ok(vec![(address, port).into()]),
-        Host::Ipv6(address) => Ok(vec![(address, port).into()]),
-        Host::Domain(domain) => {
-            let found = lookup_host((domain, port)).await;
-            let found = found.map_err(|error| format!("its host is not found: {error}"))?;
-            Ok(found.collect())
-        }
     }
 }
 
@@ -120,22 +112,10 @@ async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, String> {
     Err(format!("it does not accept connections: {cause}"))
 }
 
-fn server_name(host: &Host<&str>) -> Result<ServerName<'static>, String> {
-    match *host {
-        Host::Ipv4(address) => Ok(IpAddr::from(address).into()),
-        Host::Ipv6(address) => Ok(IpAddr::from(address).into()),
-        Host::Domain(domain) => ServerName::try_from(domain.to_owned())
-            .map_err(|_| "its host cannot be the name of a certificate".to_owned()),
-    }
-}
-
-async fn exchange<B>(
+async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    request: Request<B>,
-) -> Result<Answer, String>
-where
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-{
+    request: Request<Full<Bytes>>,
+) -> Result<Answer, String> {
     let said = |error: hyper::Error| with_causes(&error);
     let connected = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = connected.map_err(said)?;

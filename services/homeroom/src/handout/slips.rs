@@ -135,15 +135,15 @@ fn slip_of(outcome: Option<Outcome>) -> Result<Slip, String> {
 
 /// Returns the message of an error, and what is wrong with each field.
 fn told(status: &Status) -> String {
-    let mut told = status.message.clone();
     let fields = status.get_details_bad_request();
-    for one in fields
+    let fields = fields
         .into_iter()
-        .flat_map(|fields| fields.field_violations)
-    {
-        told.push_str(&format!(" {}: {}", one.field, one.description));
-    }
-    told
+        .flat_map(|fields| fields.field_violations);
+    let described = fields.map(|one| format!(" {}: {}", one.field, one.description));
+    [status.message.clone()]
+        .into_iter()
+        .chain(described)
+        .collect()
 }
 
 /// Returns the sheet as a page to print.

@@ -26,21 +26,24 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    match address.octets() {
-        // This network; private use; loopback.
-        [0 | 10 | 127, ..] | [172, 16..32, ..] | [192, 168, ..]
-        // Shared between a provider and its customers (CGNAT).
-        | [100, 64..128, ..]
-        // Link-local, where clouds serve credentials.
-        | [169, 254, ..]
-        // Protocol assignments; relays of 6to4; benchmarks.
-        | [192, 0, 0, _] | [192, 88, 99, _] | [198, 18 | 19, ..]
-        // Documentation.
-        | [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _]
-        // Multicast; reserved, and broadcast.
-        | [224..=255, ..] => false,
-        _ => true,
-    }
+    !matches!(
+        address.octets(),
+        // This network; private use; loopback; multicast; reserved, and broadcast.
+        [0 | 10 | 127 | 224..=255, ..]
+            | [172, 16..32, ..]
+            | [192, 168, ..]
+            // Shared between a provider and its customers (CGNAT).
+            | [100, 64..128, ..]
+            // Link-local, where clouds serve credentials.
+            | [169, 254, ..]
+            // Protocol assignments and documentation.
+            | [192, 0, 0 | 2, _]
+            | [198, 51, 100, _]
+            | [203, 0, 113, _]
+            // Relays of 6to4; benchmarks.
+            | [192, 88, 99, _]
+            | [198, 18 | 19, ..]
+    )
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {

@@ -3,19 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use homeroom_kit::{SharedClock, SharedRandomness, random::below, shutdown::Shutdown};
+use homeroom_kit::{random::below, shutdown::Shutdown};
 use tokio::{
-    sync::Notify,
     task::{JoinError, JoinSet},
     time::sleep,
 };
 
 use super::{
-    config::Endpoint,
     lanes::Lanes,
+    relay::Relay,
     schedule::{Next, Outcome, SPREAD_PERMILLE_MAX, decide},
-    send::Sender,
-    store::{Delivery, Store},
+    store::Delivery,
 };
 use crate::Failure;
 
@@ -27,18 +25,7 @@ const TURN_DELIVERIES_MAX: usize = 32;
 /// The pause after a failure of the database, in seconds.
 const AFTER_FAILURE_SECONDS: u64 = 1;
 
-/// Delivers to an endpoint.
-pub(crate) struct Deliverer {
-    pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) store: Store,
-    pub(crate) sender: Sender,
-    pub(crate) clock: SharedClock,
-    pub(crate) random: SharedRandomness,
-    /// Tells of recorded deliveries.
-    pub(crate) recorded: Arc<Notify>,
-}
-
-impl Deliverer {
+impl Relay {
     /// Delivers until the shutdown, and then finishes what is under way.
     pub(crate) async fn deliver(self: Arc<Self>, shutdown: Shutdown) -> Result<(), JoinError> {
         let mut lanes = Lanes::default();
@@ -84,7 +71,7 @@ impl Deliverer {
 
     /// Makes one attempt; returns true if the next delivery of the lane may follow.
     async fn deliver_next(&self, lane: &str) -> Result<bool, Failure> {
-        let endpoint = &*self.endpoint;
+        let endpoint = &self.endpoint;
         let Some(delivery) = self.store.head(&endpoint.id, lane).await? else {
             return Ok(false);
         };

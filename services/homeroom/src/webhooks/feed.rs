@@ -1,6 +1,6 @@
 //! The feeds of the two services, as any other consumer reads them.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use homeroom_api::{
     common::v1::{ErrorReason, ListEventsRequest, ListEventsResponse},
@@ -36,23 +36,17 @@ impl Feed {
 }
 
 /// The reason why a page cannot be read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum FeedError {
     /// The service does not know the position: a key was removed, or a database restored.
+    #[error("the position is not valid any more")]
     UnknownPosition,
     /// Events after the position were deleted before they were read; the service's words.
+    #[error("{0}")]
     Pruned(String),
     /// Anything else.
+    #[error("{0}")]
     Other(String),
-}
-
-impl fmt::Display for FeedError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownPosition => formatter.write_str("the position is not valid any more"),
-            Self::Pruned(cause) | Self::Other(cause) => formatter.write_str(cause),
-        }
-    }
 }
 
 impl From<Status> for FeedError {

@@ -10,6 +10,7 @@ mod feed;
 mod lanes;
 mod payload;
 mod read;
+mod relay;
 mod run;
 mod schedule;
 mod send;

@@ -1,17 +1,16 @@
 //! Reads a feed for an endpoint, and records what is to be delivered.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use homeroom_api::common::v1::Event;
-use homeroom_kit::SharedClock;
-use tokio::{sync::Notify, time::sleep};
+use tokio::time::sleep;
 
 use super::{
-    config::Endpoint,
-    feed::{Feed, FeedError, Feeds},
-    payload::{Payloads, lane},
-    store::{NewDelivery, Position, Source, Store},
+    feed::{Feed, FeedError},
+    payload::lane,
+    relay::Relay,
+    store::{NewDelivery, Position, Source},
 };
 use crate::Failure;
 
@@ -24,18 +23,7 @@ const POLL_MILLIS: u64 = 500;
 /// The pause after a failure, in seconds.
 const AFTER_FAILURE_SECONDS: u64 = 5;
 
-/// Reads the feeds of an endpoint.
-pub(crate) struct Reader {
-    pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) store: Store,
-    pub(crate) feeds: Feeds,
-    pub(crate) payloads: Payloads,
-    pub(crate) clock: SharedClock,
-    /// Told of recorded deliveries.
-    pub(crate) recorded: Arc<Notify>,
-}
-
-impl Reader {
+impl Relay {
     /// Reads a feed until it is dropped, which it may be at any time.
     pub(crate) async fn follow(&self, feed: Feed) {
         let mut failure: Option<String> = None;
@@ -115,23 +103,14 @@ impl Reader {
         let page = match self.feeds.list(feed, parent, events_max, token).await {
             Ok(page) => page,
             Err(FeedError::UnknownPosition) => {
-                tracing::warn!(
-                    endpoint,
-                    service,
-                    parent,
-                    "the feed is read from its beginning again"
-                );
+                let told = "the feed is read from its beginning again";
+                tracing::warn!(endpoint, service, parent, "{told}");
                 self.store.read_again(source).await?;
                 return Ok(Some(0));
             }
             Err(FeedError::Pruned(cause)) => {
-                tracing::error!(
-                    endpoint,
-                    service,
-                    parent,
-                    cause,
-                    "events were deleted before they were read: the feed is read from its oldest event"
-                );
+                let told = "events were deleted before they were read: the feed is read from its oldest event";
+                tracing::error!(endpoint, service, parent, cause, "{told}");
                 self.store.read_again(source).await?;
                 return Ok(Some(0));
             }

@@ -16,10 +16,9 @@ use tokio::{
 use super::{
     arguments::RunArguments,
     config::{self, Endpoint},
-    deliver::Deliverer,
     feed::{Feed, Feeds},
     payload::Payloads,
-    read::Reader,
+    relay::Relay,
     send::Sender,
     store::{Store, WEBHOOKS_DATABASE_FILE},
 };
@@ -44,24 +43,17 @@ pub(super) async fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let clock: SharedClock = Arc::new(SystemClock);
     let mut relays = JoinSet::new();
     for endpoint in endpoints {
-        let (endpoint, recorded) = (Arc::new(endpoint), Arc::new(Notify::new()));
-        let reader = Reader {
-            endpoint: Arc::clone(&endpoint),
+        let relay = Relay {
+            endpoint,
             store: store.clone(),
             feeds: feeds.clone(),
             payloads: payloads.clone(),
-            clock: Arc::clone(&clock),
-            recorded: Arc::clone(&recorded),
-        };
-        let deliverer = Deliverer {
-            endpoint,
-            store: store.clone(),
             sender: sender.clone(),
             clock: Arc::clone(&clock),
             random: Arc::new(SystemRandomness),
-            recorded,
+            recorded: Notify::new(),
         };
-        relays.spawn(relay(reader, Arc::new(deliverer), shutdown.clone()));
+        relays.spawn(follow_and_deliver(Arc::new(relay), shutdown.clone()));
     }
     println!("delivering to {} endpoints; Ctrl-C ends it.", relays.len());
     let pruning = shutdown.unless_begun(prune(&store, &clock));
@@ -81,14 +73,10 @@ pub(super) async fn run(arguments: &RunArguments) -> Result<(), Failure> {
 }
 
 /// Reads the feeds of an endpoint and delivers to it.
-async fn relay(
-    reader: Reader,
-    deliverer: Arc<Deliverer>,
-    shutdown: Shutdown,
-) -> Result<(), JoinError> {
-    let follow = |feed| shutdown.unless_begun(reader.follow(feed));
+async fn follow_and_deliver(relay: Arc<Relay>, shutdown: Shutdown) -> Result<(), JoinError> {
+    let follow = |feed| shutdown.unless_begun(relay.follow(feed));
     let [membership, invitations] = Feed::ALL.map(follow);
-    let delivering = deliverer.deliver(shutdown.clone());
+    let delivering = Arc::clone(&relay).deliver(shutdown.clone());
     let (_, _, ended) = tokio::join!(membership, invitations, delivering);
     ended
 }

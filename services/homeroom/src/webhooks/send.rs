@@ -4,11 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use homeroom_kit::{http_client::HttpClient, tls::machine_authorities};
+use homeroom_kit::http_client::HttpClient;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use tokio::time::timeout;
-use tokio_rustls::rustls::RootCertStore;
 
 use super::{
     address::{Scheme, may_call},
@@ -33,12 +32,8 @@ pub(crate) struct Sender(HttpClient);
 impl Sender {
     /// Returns a sender that trusts the authorities that this machine trusts.
     pub(crate) fn new(endpoints: &[Endpoint]) -> Result<Self, Failure> {
-        let authorities = if endpoints.iter().any(|one| one.scheme == Scheme::Https) {
-            machine_authorities()?
-        } else {
-            RootCertStore::empty()
-        };
-        Ok(Self(HttpClient::trusting(authorities)?))
+        let tls = endpoints.iter().any(|one| one.scheme == Scheme::Https);
+        Ok(Self(HttpClient::new(tls)?))
     }
 
     /// Sends a body to an endpoint.

@@ -5,12 +5,11 @@ use std::{io::Read as _, time::Duration};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::{Request, StatusCode, header};
-use http_body_util::Empty;
+use http_body_util::Full;
 use tokio::time::timeout;
-use tokio_rustls::rustls::RootCertStore;
 use url::{Host, Url};
 
-use crate::{http_client::HttpClient, key_files::KEY_FILE_BYTES_MAX, tls::machine_authorities};
+use crate::{http_client::HttpClient, key_files::KEY_FILE_BYTES_MAX};
 
 /// The time limit of one fetch, in seconds.
 const FETCH_SECONDS_MAX: u64 = 10;
@@ -40,21 +39,13 @@ pub(super) fn parse(text: &str) -> Result<Url, &'static str> {
 /// Fetches the text of the set. Trusts the authorities that this machine trusts, or those of the file that
 /// `SSL_CERT_FILE` names.
 pub(super) async fn fetch(url: &Url) -> Result<String, String> {
-    let authorities = if url.scheme() == "https" {
-        machine_authorities()?
-    } else {
-        RootCertStore::empty()
-    };
-    fetch_trusting(authorities, url).await
+    fetch_by(HttpClient::new(url.scheme() == "https")?, url).await
 }
 
-/// Fetches the text of the set, and trusts these certificate authorities alone.
-pub(super) async fn fetch_trusting(
-    authorities: RootCertStore,
-    url: &Url,
-) -> Result<String, String> {
+/// Fetches the text of the set by a client.
+pub(super) async fn fetch_by(client: HttpClient, url: &Url) -> Result<String, String> {
     let limit = Duration::from_secs(FETCH_SECONDS_MAX);
-    let asked = timeout(limit, ask(authorities, url)).await;
+    let asked = timeout(limit, ask(client, url)).await;
     asked.unwrap_or_else(|_| {
         Err(format!(
             "it did not answer within {FETCH_SECONDS_MAX} seconds"
@@ -62,12 +53,11 @@ pub(super) async fn fetch_trusting(
     })
 }
 
-async fn ask(authorities: RootCertStore, url: &Url) -> Result<String, String> {
-    let client = HttpClient::trusting(authorities).map_err(|error| error.to_string())?;
+async fn ask(client: HttpClient, url: &Url) -> Result<String, String> {
     let request = Request::builder()
         .header(header::ACCEPT, "application/jwk-set+json, application/json")
         .header(header::USER_AGENT, "homeroom")
-        .body(Empty::<Bytes>::new())
+        .body(Full::default())
         .map_err(|error| error.to_string())?;
     let answer = client.send(url, request, Ok).await?;
     let status = answer.head.status;

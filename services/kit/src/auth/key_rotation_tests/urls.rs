@@ -113,7 +113,7 @@ async fn https_believes_the_right_authority_alone() {
         },
     };
 
-    use crate::{tests::certificates::Authority, tls::provider};
+    use crate::{http_client::HttpClient, tests::certificates::Authority, tls::provider};
 
     let right = Authority::new("right");
     let signed = right.sign("127.0.0.1");
@@ -137,7 +137,7 @@ async fn https_believes_the_right_authority_alone() {
         roots.add(pem).unwrap();
         let url = format!("https://{host}:{}/jwks.json", server.address.port());
         let url = jwks_url::parse(&url).unwrap();
-        let fetched = jwks_url::fetch_trusting(roots, &url).await;
+        let fetched = jwks_url::fetch_by(HttpClient::trusting(roots).unwrap(), &url).await;
         match (&fetched, &expected) {
             (Err(error), Err(expected)) => assert!(error.contains(expected), "{error}"),
             _ => assert_eq!(fetched.as_deref().ok(), expected.as_deref().ok()),
