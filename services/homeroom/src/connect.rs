@@ -52,17 +52,13 @@ impl Interceptor for Credentials {
     }
 }
 
-/// Connects to `address`, a `host:port` or its URL, within `patience` if there is a limit; the limit also applies to
-/// each call.
+/// Connects to `address`, a `host:port` or its URL, within `patience`, which also limits each call.
 pub(crate) async fn connect(
     address: &str,
     arguments: &TlsArguments,
-    patience: Option<Duration>,
+    patience: Duration,
 ) -> Result<Channel, Failure> {
-    let (mut endpoint, tls) = endpoint(address, arguments)?;
-    if let Some(patience) = patience {
-        endpoint = endpoint.connect_timeout(patience).timeout(patience);
-    }
+    let (endpoint, tls) = endpoint(address, arguments, patience)?;
     let connected = match &tls {
         Some(tls) => tls.connect(&endpoint).await,
         None => endpoint.connect().await,
@@ -77,8 +73,7 @@ pub(crate) fn channel(
     arguments: &TlsArguments,
     patience: Duration,
 ) -> Result<Channel, Failure> {
-    let (endpoint, tls) = endpoint(address, arguments)?;
-    let endpoint = endpoint.connect_timeout(patience).timeout(patience);
+    let (endpoint, tls) = endpoint(address, arguments, patience)?;
     Ok(match tls {
         Some(tls) => {
             tls.watch(Duration::from_secs(RELOAD_SECONDS));
@@ -91,6 +86,7 @@ pub(crate) fn channel(
 fn endpoint(
     address: &str,
     arguments: &TlsArguments,
+    patience: Duration,
 ) -> Result<(Endpoint, Option<ClientTls>), Failure> {
     let tls = tls(arguments)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -99,6 +95,7 @@ fn endpoint(
     let host = host.unwrap_or(address);
     let endpoint = Endpoint::from_shared(format!("{scheme}://{host}"))
         .map_err(|error| format!("{address} is no address: {error}"))?;
+    let endpoint = endpoint.connect_timeout(patience).timeout(patience);
     Ok((endpoint, tls))
 }
 

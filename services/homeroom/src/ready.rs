@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(arguments: &ReadyArguments) -> Result<(), Failure> {
     let address = &arguments.address;
-    let channel = connect(address, &arguments.tls, Some(PATIENCE)).await?;
+    let channel = connect(address, &arguments.tls, PATIENCE).await?;
     let request = HealthCheckRequest {
         service: READINESS.to_owned(),
     };

@@ -50,7 +50,7 @@ impl Remote {
         user: Option<&str>,
     ) -> Result<Self, Failure> {
         let credentials = Credentials::new(&caller.token, user)?;
-        let channel = connect(address, &caller.tls, Some(CALL_MAX)).await?;
+        let channel = connect(address, &caller.tls, CALL_MAX).await?;
         Ok(Self {
             address: address.to_owned(),
             service: Service::new(channel, credentials),

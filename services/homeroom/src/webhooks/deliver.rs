@@ -13,6 +13,7 @@ use super::{
     lanes::Lanes,
     relay::Relay,
     schedule::{Next, Outcome, SPREAD_PERMILLE_MAX, decide},
+    send::send,
     store::Delivery,
 };
 use crate::Failure;
@@ -80,7 +81,7 @@ impl Relay {
             return Ok(false);
         }
         let (id, body) = (&delivery.event_id, delivery.body.clone());
-        let outcome = self.sender.send(endpoint, id, body, now).await;
+        let outcome = send(&self.client, endpoint, id, body, now).await;
         let failed_before = usize::try_from(delivery.failed_attempts)?;
         let spread = below(&*self.random, SPREAD_PERMILLE_MAX + 1);
         let next = decide(&outcome, failed_before, &endpoint.retry_seconds, spread);

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anstream::println;
 use homeroom_kit::{
-    SharedClock, clock::SystemClock, key_files::write_if_missing, random::SystemRandomness,
-    shutdown::Shutdown, telemetry,
+    SharedClock, clock::SystemClock, http_client::HttpClient, key_files::write_if_missing,
+    random::SystemRandomness, shutdown::Shutdown, telemetry,
 };
 use tokio::{
     sync::Notify,
@@ -14,12 +14,12 @@ use tokio::{
 };
 
 use super::{
+    address::Scheme,
     arguments::RunArguments,
     config::{self, Endpoint},
     feed::{Feed, Feeds},
     payload::Payloads,
     relay::Relay,
-    send::Sender,
     store::{Store, WEBHOOKS_DATABASE_FILE},
 };
 use crate::{Failure, data_folder::DataFolder, serve::start_logs};
@@ -32,7 +32,8 @@ pub(super) async fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let shutdown = Shutdown::on_signals()?;
     let endpoints = config::load(&arguments.config)?;
     let feeds = Feeds::new(arguments)?;
-    let sender = Sender::new(&endpoints)?;
+    let tls = endpoints.iter().any(|one| one.scheme == Scheme::Https);
+    let client = HttpClient::new(tls)?;
     let payloads = Payloads::load()?;
     let folder = DataFolder::open_or_create(&arguments.folder.data)?;
     let _taken = folder.lock()?;
@@ -48,7 +49,7 @@ pub(super) async fn run(arguments: &RunArguments) -> Result<(), Failure> {
             store: store.clone(),
             feeds: feeds.clone(),
             payloads: payloads.clone(),
-            sender: sender.clone(),
+            client: client.clone(),
             clock: Arc::clone(&clock),
             random: Arc::new(SystemRandomness),
             recorded: Notify::new(),

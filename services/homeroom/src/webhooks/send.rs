@@ -14,8 +14,6 @@ use super::{
     config::Endpoint,
     schedule::Outcome,
 };
-use crate::Failure;
-
 /// The longest time until an endpoint has answered, in seconds.
 const ATTEMPT_SECONDS_MAX: u64 = 15;
 /// The most bytes of an answer that are read. Nothing needs them, but some servers complain otherwise.
@@ -25,52 +23,40 @@ const ANSWER_SECONDS_MAX: u64 = 2;
 /// The name of this client.
 const USER_AGENT: &str = concat!("homeroom-webhooks/", env!("CARGO_PKG_VERSION"));
 
-/// Calls endpoints.
-#[derive(Clone)]
-pub(crate) struct Sender(HttpClient);
+/// Sends a body to an endpoint.
+pub(crate) async fn send(
+    client: &HttpClient,
+    endpoint: &Endpoint,
+    id: &str,
+    body: String,
+    now: DateTime<Utc>,
+) -> Outcome {
+    let limit = Duration::from_secs(ATTEMPT_SECONDS_MAX);
+    let attempt = attempt(client, endpoint, id, body, now.timestamp());
+    let cause = match timeout(limit, attempt).await {
+        Ok(Ok((status, headers))) => return judge(status, &headers, now),
+        Ok(Err(cause)) => cause,
+        Err(_) => format!("it did not answer within {ATTEMPT_SECONDS_MAX} seconds"),
+    };
+    let retry_after = None;
+    Outcome::Failed { cause, retry_after }
+}
 
-impl Sender {
-    /// Returns a sender that trusts the authorities that this machine trusts.
-    pub(crate) fn new(endpoints: &[Endpoint]) -> Result<Self, Failure> {
-        let tls = endpoints.iter().any(|one| one.scheme == Scheme::Https);
-        Ok(Self(HttpClient::new(tls)?))
-    }
-
-    /// Sends a body to an endpoint.
-    pub(crate) async fn send(
-        &self,
-        endpoint: &Endpoint,
-        id: &str,
-        body: String,
-        now: DateTime<Utc>,
-    ) -> Outcome {
-        let limit = Duration::from_secs(ATTEMPT_SECONDS_MAX);
-        let attempt = timeout(limit, self.attempt(endpoint, id, body, now.timestamp())).await;
-        let cause = match attempt {
-            Ok(Ok((status, headers))) => return judge(status, &headers, now),
-            Ok(Err(cause)) => cause,
-            Err(_) => format!("it did not answer within {ATTEMPT_SECONDS_MAX} seconds"),
-        };
-        let retry_after = None;
-        Outcome::Failed { cause, retry_after }
-    }
-
-    async fn attempt(
-        &self,
-        endpoint: &Endpoint,
-        id: &str,
-        body: String,
-        timestamp: i64,
-    ) -> Result<(StatusCode, HeaderMap), String> {
-        let request = request(endpoint, id, body, timestamp)?;
-        let permitted = |addresses| permitted(endpoint, addresses);
-        let answer = self.0.send(&endpoint.url, request, permitted).await?;
-        let (status, headers) = (answer.head.status, answer.head.headers.clone());
-        // A short answer is read, so that its server can send all of it.
-        let read = answer.body(ANSWER_BYTES_MAX);
-        drop(timeout(Duration::from_secs(ANSWER_SECONDS_MAX), read).await);
-        Ok((status, headers))
-    }
+async fn attempt(
+    client: &HttpClient,
+    endpoint: &Endpoint,
+    id: &str,
+    body: String,
+    timestamp: i64,
+) -> Result<(StatusCode, HeaderMap), String> {
+    let request = request(endpoint, id, body, timestamp)?;
+    let permitted = |addresses| permitted(endpoint, addresses);
+    let answer = client.send(&endpoint.url, request, permitted).await?;
+    let (status, headers) = (answer.head.status, answer.head.headers.clone());
+    // A short answer is read, so that its server can send all of it.
+    let read = answer.body(ANSWER_BYTES_MAX);
+    drop(timeout(Duration::from_secs(ANSWER_SECONDS_MAX), read).await);
+    Ok((status, headers))
 }
 
 /// Returns the addresses that may be called.

@@ -52,9 +52,9 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &str) -
     String::from_utf8(read).unwrap()
 }
 
-async fn send(authorities: RootCertStore, endpoint: &Endpoint) -> Outcome {
-    let sender = Sender(HttpClient::trusting(authorities).unwrap());
-    sender.send(endpoint, "id-1", BODY.to_owned(), now()).await
+async fn sent(authorities: RootCertStore, endpoint: &Endpoint) -> Outcome {
+    let client = HttpClient::trusting(authorities).unwrap();
+    send(&client, endpoint, "id-1", BODY.to_owned(), now()).await
 }
 
 /// Sends to a server that answers this; returns the outcome and the request.
@@ -65,7 +65,7 @@ async fn answered(text: &str) -> (Outcome, String) {
         let (stream, _) = listener.accept().await.unwrap();
         answer(stream, text).await
     };
-    tokio::join!(send(RootCertStore::empty(), &endpoint), server)
+    tokio::join!(sent(RootCertStore::empty(), &endpoint), server)
 }
 
 fn failed(cause: &str, retry_after: Option<u32>) -> Outcome {
@@ -153,12 +153,12 @@ async fn an_address_that_is_not_public_is_not_even_connected_to() {
         "2130706433",
     ] {
         let endpoint = endpoint(&format!("https://{host}:{port}/"), false);
-        let outcome = send(RootCertStore::empty(), &endpoint).await;
+        let outcome = sent(RootCertStore::empty(), &endpoint).await;
         let cause = "its host has no public address, and allow_private_networks is not set";
         assert_eq!(outcome, failed(cause, None), "{host}");
     }
     let http = endpoint("http://1.1.1.1/", true);
-    let outcome = send(RootCertStore::empty(), &http).await;
+    let outcome = sent(RootCertStore::empty(), &http).await;
     let cause = "its host has a public address, which is called by https:// only";
     assert_eq!(outcome, failed(cause, None));
     let none = timeout(Duration::from_millis(1), listener.accept()).await;
@@ -207,7 +207,7 @@ async fn the_certificate_must_be_that_of_the_host_and_of_a_known_authority() {
                 answer(stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
             }
         };
-        let (outcome, ()) = tokio::join!(send(authorities, &endpoint), server);
+        let (outcome, ()) = tokio::join!(sent(authorities, &endpoint), server);
         assert_eq!(outcome == Outcome::Delivered, is_right, "{outcome:?}");
     }
 }
@@ -217,7 +217,7 @@ async fn nobody_there_is_a_failure() {
     let (listener, port) = listen().await;
     drop(listener);
     let endpoint = endpoint(&format!("http://127.0.0.1:{port}/"), true);
-    let outcome = send(RootCertStore::empty(), &endpoint).await;
+    let outcome = sent(RootCertStore::empty(), &endpoint).await;
     let Outcome::Failed { cause, .. } = outcome else {
         panic!("{outcome:?}");
     };
