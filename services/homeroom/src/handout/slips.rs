@@ -9,7 +9,7 @@ use homeroom_api::invitations::v1::{
 };
 use prost::Message as _;
 use tonic_types::{RpcStatusExt as _, Status};
-use uuid::{Builder, Bytes, Uuid};
+use uuid::{Builder, Uuid};
 
 use super::{
     page::{Paper, document, escaped, isolated, numbered},
@@ -87,10 +87,7 @@ pub(super) fn request(class: &str, students: &[Student]) -> BatchCreateTokensReq
 /// Returns an id that depends on the rest of the request alone (a UUID of version 8).
 fn request_id(rest: &[u8]) -> Uuid {
     let digest = digest(&SHA256, rest);
-    let mut bytes = Bytes::default();
-    for (byte, of_digest) in bytes.iter_mut().zip(digest.as_ref()) {
-        *byte = *of_digest;
-    }
+    let bytes = digest.as_ref().first_chunk().copied().unwrap_or_default();
     Builder::from_custom_bytes(bytes).into_uuid()
 }
 

@@ -12,7 +12,7 @@ use tokio::{
 use super::{
     lanes::Lanes,
     relay::Relay,
-    schedule::{Next, Outcome, SPREAD_PERMILLE_MAX, decide},
+    schedule::{Outcome, SPREAD_PERMILLE_MAX, pause},
     send::send,
     store::Delivery,
 };
@@ -82,41 +82,40 @@ impl Relay {
         }
         let (id, body) = (&delivery.event_id, delivery.body.clone());
         let outcome = send(&self.client, endpoint, id, body, now).await;
-        let failed_before = usize::try_from(delivery.failed_attempts)?;
-        let spread = below(&*self.random, SPREAD_PERMILLE_MAX + 1);
-        let next = decide(&outcome, failed_before, &endpoint.retry_seconds, spread);
         let now = self.clock.now();
-        match next {
-            Next::Forget => self.store.forget(delivery.id).await?,
-            Next::Disable => {
+        match outcome {
+            Outcome::Delivered => {
+                self.store.forget(delivery.id).await?;
+                Ok(true)
+            }
+            Outcome::Gone => {
                 self.store.disable(&endpoint.id, now).await?;
                 let endpoint = &endpoint.id;
                 tracing::error!(
                     endpoint,
                     "the endpoint answered 410 Gone: nothing is delivered until `homeroom webhooks enable`"
                 );
+                Ok(false)
             }
-            Next::Retry(pause) => {
-                self.fail(&delivery, &outcome, Some(now + pause), now)
-                    .await?;
+            Outcome::Failed { cause, retry_after } => {
+                let failed_before = usize::try_from(delivery.failed_attempts)?;
+                let spread = below(&*self.random, SPREAD_PERMILLE_MAX + 1);
+                let pause = pause(failed_before, retry_after, &endpoint.retry_seconds, spread);
+                let next = pause.map(|pause| now + pause);
+                self.fail(&delivery, &cause, next, now).await?;
+                Ok(next.is_none())
             }
-            Next::Bury => self.fail(&delivery, &outcome, None, now).await?,
         }
-        Ok(matches!(next, Next::Forget | Next::Bury))
     }
 
     async fn fail(
         &self,
         delivery: &Delivery,
-        outcome: &Outcome,
+        cause: &str,
         next: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> sqlx::Result<()> {
         let endpoint = &self.endpoint.id;
-        let cause = match outcome {
-            Outcome::Failed { cause, .. } => cause.as_str(),
-            Outcome::Delivered | Outcome::Gone => "",
-        };
         let deleted = self.store.fail(endpoint, delivery, cause, next, now);
         let deleted = deleted.await?;
         if deleted > 0 {

@@ -1,4 +1,4 @@
-//! Decides what follows an attempt to deliver.
+//! The result of an attempt to deliver, and what follows one that failed.
 
 use chrono::TimeDelta;
 
@@ -28,38 +28,18 @@ pub(crate) enum Outcome {
     },
 }
 
-/// Says what to do with a delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// Forget it.
-    Forget,
-    /// Keep it, and deliver nothing to its endpoint.
-    Disable,
-    /// Try again after this time.
-    Retry(TimeDelta),
-    /// Give it up.
-    Bury,
-}
-
-/// Decides what follows an attempt. `failed_before` attempts have failed before it, and chance adds `spread_permille`
-/// thousandths to a pause.
-pub(crate) fn decide(
-    outcome: &Outcome,
+/// Returns the pause after a failed attempt; None to give the delivery up. `failed_before` attempts have failed before it,
+/// the endpoint asked for `retry_after` seconds, and chance adds `spread_permille` thousandths.
+pub(crate) fn pause(
     failed_before: usize,
+    retry_after: Option<u32>,
     retry_seconds: &[u32],
     spread_permille: u32,
-) -> Next {
-    let retry_after = match outcome {
-        Outcome::Delivered => return Next::Forget,
-        Outcome::Gone => return Next::Disable,
-        Outcome::Failed { retry_after, .. } => retry_after.unwrap_or(0),
-    };
-    let Some(&pause) = retry_seconds.get(failed_before) else {
-        return Next::Bury;
-    };
-    let pause = pause.max(retry_after.min(RETRY_AFTER_SECONDS_MAX));
-    Next::Retry(TimeDelta::milliseconds(
-        i64::from(pause) * i64::from(1_000 + spread_permille.min(SPREAD_PERMILLE_MAX)),
+) -> Option<TimeDelta> {
+    let seconds = *retry_seconds.get(failed_before)?;
+    let seconds = seconds.max(retry_after.unwrap_or(0).min(RETRY_AFTER_SECONDS_MAX));
+    Some(TimeDelta::milliseconds(
+        i64::from(seconds) * i64::from(1_000 + spread_permille.min(SPREAD_PERMILLE_MAX)),
     ))
 }
 
@@ -67,19 +47,13 @@ pub(crate) fn decide(
 mod tests {
     use super::*;
 
-    fn failed(retry_after: Option<u32>) -> Outcome {
-        let cause = "answered 503 Service Unavailable".to_owned();
-        Outcome::Failed { cause, retry_after }
-    }
-
-    fn after(failed_before: usize, retry_after: Option<u32>, spread_permille: u32) -> Next {
+    fn after(
+        failed_before: usize,
+        retry_after: Option<u32>,
+        spread_permille: u32,
+    ) -> Option<TimeDelta> {
         let retries = &RETRY_SECONDS_DEFAULT;
-        decide(
-            &failed(retry_after),
-            failed_before,
-            retries,
-            spread_permille,
-        )
+        pause(failed_before, retry_after, retries, spread_permille)
     }
 
     #[test]
@@ -87,41 +61,31 @@ mod tests {
         let mut in_all = TimeDelta::zero();
         for (failed_before, &seconds) in RETRY_SECONDS_DEFAULT.iter().enumerate() {
             let pause = TimeDelta::seconds(i64::from(seconds));
-            assert_eq!(after(failed_before, None, 0), Next::Retry(pause));
+            assert_eq!(after(failed_before, None, 0), Some(pause));
             in_all += pause;
         }
         assert_eq!(in_all.num_hours(), 75);
-        assert_eq!(after(9, None, 0), Next::Bury);
-        assert_eq!(after(9, Some(60), 0), Next::Bury);
-        assert_eq!(decide(&failed(None), 0, &[], 0), Next::Bury);
+        assert_eq!(after(9, None, 0), None);
+        assert_eq!(after(9, Some(60), 0), None);
+        assert_eq!(pause(0, None, &[], 0), None);
     }
 
     #[test]
     fn chance_adds_at_most_a_fifth() {
-        let seconds = |seconds| Next::Retry(TimeDelta::seconds(seconds));
+        let seconds = |seconds| Some(TimeDelta::seconds(seconds));
         assert_eq!(after(1, None, SPREAD_PERMILLE_MAX), seconds(360));
         assert_eq!(after(1, None, SPREAD_PERMILLE_MAX + 1), seconds(360));
-        assert_eq!(
-            after(0, None, 100),
-            Next::Retry(TimeDelta::milliseconds(5_500))
-        );
+        assert_eq!(after(0, None, 100), Some(TimeDelta::milliseconds(5_500)));
     }
 
     #[test]
     fn an_endpoint_may_ask_for_a_longer_pause_of_a_day_at_most() {
-        let seconds = |seconds| Next::Retry(TimeDelta::seconds(seconds));
+        let seconds = |seconds| Some(TimeDelta::seconds(seconds));
         assert_eq!(after(0, Some(60), 0), seconds(60));
         assert_eq!(after(1, Some(60), 0), seconds(300));
         let most = RETRY_AFTER_SECONDS_MAX;
         assert_eq!(after(0, Some(most), 0), seconds(i64::from(most)));
         assert_eq!(after(0, Some(most + 1), 0), seconds(i64::from(most)));
         assert_eq!(after(0, Some(u32::MAX), 0), seconds(i64::from(most)));
-    }
-
-    #[test]
-    fn an_answer_of_2xx_is_the_end_and_410_disables() {
-        let retries = &RETRY_SECONDS_DEFAULT;
-        assert_eq!(decide(&Outcome::Delivered, 3, retries, 0), Next::Forget);
-        assert_eq!(decide(&Outcome::Gone, 3, retries, 0), Next::Disable);
     }
 }
