@@ -75,8 +75,8 @@ impl Settings {
     }
 }
 
-/// Starts writing logs to standard error, and exporting traces as those of `service` if the settings name a collector.
-/// Works once in a process, inside a runtime.
+/// Starts exporting traces as those of `service` if the settings name a collector, and [`write_logs`]. Works once in a
+/// process, inside a runtime.
 pub fn init(settings: Settings, service: &'static str) -> Result<(), InitError> {
     if let Some(collector) = &settings.collector {
         let exporter = SpanExporter::builder().with_tonic();
@@ -89,16 +89,20 @@ pub fn init(settings: Settings, service: &'static str) -> Result<(), InitError> 
         let tracer = provider.tracer("homeroom");
         trace::export(provider, tracer);
     }
+    Ok(write_logs(settings)?)
+}
+
+/// Starts writing logs to standard error. Works once in a process.
+pub(crate) fn write_logs(settings: Settings) -> Result<(), TryInitError> {
     let registry = tracing_subscriber::registry().with(settings.filter);
     let layer = fmt::layer()
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
     if settings.json {
-        registry.with(layer.json().flatten_event(true)).try_init()?;
+        registry.with(layer.json().flatten_event(true)).try_init()
     } else {
-        registry.with(layer).try_init()?;
+        registry.with(layer).try_init()
     }
-    Ok(())
 }
 
 /// Sends the spans that are still in memory; to be called at the end of a process.

@@ -119,7 +119,8 @@ pub async fn serve<Config, App, Failed: Into<Failure>>(
     Ok(stopped?)
 }
 
-/// Starts logging, for a command that needs the database and the settings that `more` reads.
+/// Starts logging, for a command that needs the database and the settings that `more` reads. It exports no traces: these
+/// are of calls, and a command answers none.
 pub fn read_database<T>(
     mut reader: Reader,
     more: impl FnOnce(&mut Reader) -> Option<T>,
@@ -128,7 +129,7 @@ pub fn read_database<T>(
     let url = reader.required_from_secret("DATABASE_URL", Url::parse);
     let more = more(&mut reader);
     let read = reader.finish_with(url.zip(more))?;
-    telemetry::init(logs, "homeroom")?;
+    telemetry::write_logs(logs)?;
     Ok(read)
 }
 
