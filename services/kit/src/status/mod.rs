@@ -269,10 +269,17 @@ impl From<Error> for Status {
             );
         }
         let (code, message) = (error.code(), error.message());
-        (0..=error.longest_list())
-            .map(|left_out| Status::with_error_details(code, message, error.details(left_out)))
-            .find(|status| status.details().len() <= STATUS_BYTES_MAX)
-            .unwrap_or_else(|| Status::new(code, message))
+        let without = |left_out| Status::with_error_details(code, message, error.details(left_out));
+        let fits = |status: &Status| status.details().len() <= STATUS_BYTES_MAX;
+        let whole = without(0);
+        if fits(&whole) {
+            return whole;
+        }
+        // Each status is shorter than the one before it, so the first that fits is found by halves.
+        let counts: Vec<usize> = (1..=error.longest_list()).collect();
+        let too_long = counts.partition_point(|left_out| !fits(&without(*left_out)));
+        let first = counts.get(too_long).copied().map(without);
+        first.unwrap_or_else(|| Status::new(code, message))
     }
 }
 
