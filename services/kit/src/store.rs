@@ -9,11 +9,12 @@ mod wake;
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
+pub use hex::encode as hex;
 use sqlx::{Postgres, Sqlite, migrate::Migrator};
 
 pub(crate) use session::Held;
 pub use session::{Session, end};
-pub use statement::{Arg, Statement, hex, json_ids, json_rows};
+pub use statement::{Arg, Statement, json_ids, json_rows};
 pub use table::Table;
 pub use wake::{Listener, Wake};
 

@@ -238,7 +238,7 @@ impl Repository {
         if macs.is_empty() {
             return Ok(Vec::new());
         }
-        let macs = macs.iter().map(|mac| hex(mac));
+        let macs = macs.iter().map(hex);
         self.0
             .all(&FIND_BY_LOOKUP_MACS, args![json_ids(macs)])
             .await
@@ -265,7 +265,7 @@ impl Repository {
                 .chain(std::iter::repeat(None));
             let macs = look_up.macs.iter().zip(folded);
             macs.map(move |(mac, folded)| {
-                json!({"form": form, "mac": hex(mac), "folded_mac": folded.map(|mac| hex(mac))})
+                json!({"form": form, "mac": hex(mac), "folded_mac": folded.map(hex)})
             })
         });
         let bound = args![json_rows(macs), user];

@@ -8,8 +8,6 @@ use homeroom_api::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::statement::hex;
-
 pub use chrono::serde::{ts_microseconds as time, ts_microseconds_option as optional_time};
 
 /// Returns the class's id in its stored form: empty for the organization.
@@ -185,19 +183,14 @@ pub mod optional_bytes {
 
     /// Writes the text.
     pub fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
-        bytes.as_deref().map(hex).serialize(to)
+        bytes.as_deref().map(hex::encode).serialize(to)
     }
 
     /// Reads the text.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
         let text = Option::<String>::deserialize(from)?;
-        let read = |text: String| {
-            let digits = (0..text.len()).step_by(2).map(|at| text.get(at..at + 2));
-            let bytes = digits.map(|digits| u8::from_str_radix(digits?, 16).ok());
-            bytes.collect::<Option<Vec<u8>>>()
-        };
-        let wrong = || D::Error::custom("is not hexadecimal");
-        text.map(|text| read(text).ok_or_else(wrong)).transpose()
+        let bytes = text.map(hex::decode).transpose();
+        bytes.map_err(|_| D::Error::custom("is not hexadecimal"))
     }
 }
 
@@ -207,7 +200,7 @@ pub mod bytes {
 
     /// Writes the text.
     pub fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&hex(bytes))
+        to.serialize_str(&hex::encode(bytes))
     }
 
     /// Reads the text.

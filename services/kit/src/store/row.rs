@@ -14,7 +14,7 @@ use sqlx::{
     Column as _, Row as _, TypeInfo as _, ValueRef as _, postgres::PgRow, sqlite::SqliteRow,
 };
 
-use super::statement::{Statement, hex};
+use super::statement::Statement;
 use crate::database::Error;
 
 /// The values of a row, with the names of their columns.
@@ -33,7 +33,7 @@ macro_rules! read_row {
                     match raw.type_info().name() {
                         "INT8" | "INTEGER" => row.try_get::<i64, _>(at)?.into(),
                         "BOOL" | "BOOLEAN" => row.try_get::<bool, _>(at)?.into(),
-                        "BYTEA" | "BLOB" => hex(row.try_get(at)?).into(),
+                        "BYTEA" | "BLOB" => hex::encode(row.try_get::<&[u8], _>(at)?).into(),
                         _ => row.try_get::<String, _>(at)?.into(),
                     }
                 };

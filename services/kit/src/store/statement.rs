@@ -151,17 +151,6 @@ pub fn json_ids<T: ToString>(ids: impl IntoIterator<Item = T>) -> Arg {
     )
 }
 
-/// Returns bytes as hexadecimal text, for [`Engine::bytes`].
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 impl Arg {
     /// Returns true for rows of which there are none.
     #[must_use]

@@ -208,5 +208,5 @@ fn revision(sent: &[u8], outcomes: &[Result<Outcome>]) -> String {
             Err(error) => add(error.reason().as_str_name().as_bytes()),
         }
     }
-    hex(digest.finish().as_ref())
+    hex(digest.finish())
 }
