@@ -38,10 +38,11 @@ impl Error {
         }
     }
 
-    /// Returns true if a unique key was violated.
+    /// Returns true if a unique or primary key holds the value already.
     #[must_use]
     pub fn is_unique_violation(&self) -> bool {
-        is_unique_violation(self.source_error())
+        let refusal = self.source_error().as_database_error();
+        refusal.is_some_and(sqlx::error::DatabaseError::is_unique_violation)
     }
 
     /// Returns a conflict that the service itself detected.
@@ -55,14 +56,6 @@ impl Error {
     pub fn corrupt(what: impl Into<String>) -> Self {
         Self::Other(Arc::new(sqlx::Error::Protocol(what.into())))
     }
-}
-
-/// Returns true if the statement failed because a unique or primary key holds the value already.
-#[must_use]
-pub fn is_unique_violation(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 /// Returns true if the failure of a first statement shows that its connection was lost before: the socket is closed, or

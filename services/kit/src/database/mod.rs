@@ -16,8 +16,8 @@ use sqlx::{
 use crate::failpoints::{self, Moment};
 
 pub use connect::{Options, check_ready, connect_sqlite, migrate};
+pub use error::Error;
 use error::is_lost;
-pub use error::{Error, is_unique_violation};
 pub use open::OpenError;
 pub use postgres::connect_postgres;
 use ready::{Lease, Ready};

@@ -328,9 +328,7 @@ async fn a_unique_violation_is_a_conflict() {
     run(&mut session, "CREATE TABLE t (n BIGINT PRIMARY KEY)").await;
     run(&mut session, "INSERT INTO t VALUES (1)").await;
     let failure = try_run(&mut session, "INSERT INTO t VALUES (1)").await;
-    let failure = failure.unwrap_err();
-    assert!(is_unique_violation(&failure));
-    let error = Error::from(failure);
+    let error = Error::from(failure.unwrap_err());
     assert!(matches!(error, Error::Conflict(_)));
     assert!(error.is_unique_violation());
 }
