@@ -57,7 +57,6 @@ pub struct Sealed {
 }
 
 struct Version {
-    material: Zeroizing<[u8; KEY_BYTES]>,
     mac: hmac::Key,
     seal: LessSafeKey,
 }
@@ -80,51 +79,17 @@ impl fmt::Debug for KeyRing {
 }
 
 impl KeyRing {
-    /// Creates a ring of the given keys, at least one; the highest version is current.
-    pub fn new(
-        keys: impl IntoIterator<Item = (u32, Zeroizing<[u8; KEY_BYTES]>)>,
-    ) -> Result<Self, KeyError> {
-        let keys = keys.into_iter();
-        Self::of(keys.map(|(version, material)| (version, material, false)))
-    }
-
-    /// Creates a ring of keys, each with a flag that is true if it is marked `next`.
-    fn of(
-        keys: impl IntoIterator<Item = (u32, Zeroizing<[u8; KEY_BYTES]>, bool)>,
-    ) -> Result<Self, KeyError> {
-        let mut versions = BTreeMap::new();
-        let mut current = None;
-        for (version, material, next) in keys {
-            if versions.insert(version, derive(material)?).is_some() {
-                return Err(KeyError::Malformed("a version is named twice"));
-            }
-            if !next {
-                current = current.max(Some(version));
-            }
-        }
-        let current = current.ok_or(KeyError::Malformed(
-            "there is no key but those marked `next`",
-        ))?;
-        let mut nowhere = Zeroizing::new([0; KEY_BYTES]);
-        crate::random::SystemRandomness.fill(nowhere.as_mut_slice());
-        Ok(Self {
-            versions,
-            current,
-            nowhere: hmac::Key::new(hmac::HMAC_SHA256, nowhere.as_slice()),
-        })
-    }
-
     /// Generates a ring of one new key, version 1.
     pub fn generate(random: &dyn Randomness) -> Result<Self, KeyError> {
-        let mut material = Zeroizing::new([0; KEY_BYTES]);
-        random.fill(material.as_mut_slice());
-        Self::new([(1, material)])
+        Self::parse(&generate_text(random))
     }
 
     /// Parses `1:base64,2:base64`; base64 with padding, 32 bytes each. A key followed by `:next` opens and finds
-    /// existing values, but makes no new ones. Line ends around the text are ignored.
+    /// existing values, but makes no new ones; the highest version of the others, one at least, is current. Line ends
+    /// around the text are ignored.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let mut keys = Vec::new();
+        let mut versions = BTreeMap::new();
+        let mut current = None;
         for entry in text.trim().split(',') {
             let (version, encoded) = entry
                 .trim()
@@ -138,18 +103,29 @@ impl KeyRing {
             let version = version
                 .parse()
                 .map_err(|_| KeyError::Malformed("a version is not a number"))?;
-            let bytes = Zeroizing::new(
-                STANDARD
-                    .decode(encoded)
-                    .map_err(|_| KeyError::Malformed("a key is not base64"))?,
-            );
-            let material: [u8; KEY_BYTES] = bytes
-                .as_slice()
-                .try_into()
-                .map_err(|_| KeyError::Malformed("a key does not have 32 bytes"))?;
-            keys.push((version, Zeroizing::new(material), next));
+            let material = STANDARD
+                .decode(encoded)
+                .map_err(|_| KeyError::Malformed("a key is not base64"))?;
+            let material = Zeroizing::new(material);
+            if material.len() != KEY_BYTES {
+                return Err(KeyError::Malformed("a key does not have 32 bytes"));
+            }
+            if versions.insert(version, derive(&material)?).is_some() {
+                return Err(KeyError::Malformed("a version is named twice"));
+            }
+            if !next {
+                current = current.max(Some(version));
+            }
         }
-        Self::of(keys)
+        let mut nowhere = Zeroizing::new([0; KEY_BYTES]);
+        crate::random::SystemRandomness.fill(nowhere.as_mut_slice());
+        Ok(Self {
+            versions,
+            current: current.ok_or(KeyError::Malformed(
+                "there is no key but those marked `next`",
+            ))?,
+            nowhere: hmac::Key::new(hmac::HMAC_SHA256, nowhere.as_slice()),
+        })
     }
 
     /// Reads the file that a setting names. It must exist: a service that generated its own key could not read what
@@ -160,7 +136,7 @@ impl KeyRing {
 
     /// Reads the ring's file, or creates one with a new key that only the owner may read (0600).
     pub fn load_or_generate(path: &Path, random: &dyn Randomness) -> Result<Self, KeyError> {
-        let text = read_or_make_private(path, || Self::generate(random).map(|ring| ring.export()))?;
+        let text = read_or_make_private(path, || Ok::<_, KeyError>(generate_text(random)))?;
         Self::parse(&text)
     }
 
@@ -177,11 +153,8 @@ impl KeyRing {
         context.update(&(tag.len() as u64).to_be_bytes());
         context.update(tag.as_bytes());
         context.update(data);
-        let signed = context.sign();
         let mut mac = [0; 32];
-        mac.iter_mut()
-            .zip(signed.as_ref())
-            .for_each(|(to, from)| *to = *from);
+        mac.copy_from_slice(context.sign().as_ref());
         mac
     }
 
@@ -251,19 +224,19 @@ impl KeyRing {
             .map_err(|_| KeyError::DoesNotOpen)?;
         Ok(plaintext.to_vec())
     }
-
-    fn export(&self) -> Zeroizing<String> {
-        let entries: Vec<String> = self
-            .versions
-            .iter()
-            .map(|(version, key)| format!("{version}:{}", STANDARD.encode(key.material.as_slice())))
-            .collect();
-        Zeroizing::new(entries.join(",") + "\n")
-    }
 }
 
-fn derive(material: Zeroizing<[u8; KEY_BYTES]>) -> Result<Version, KeyError> {
-    let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"homeroom").extract(material.as_slice());
+/// Returns the text of a ring of one new key, version 1.
+fn generate_text(random: &dyn Randomness) -> Zeroizing<String> {
+    let mut material = Zeroizing::new([0; KEY_BYTES]);
+    random.fill(material.as_mut_slice());
+    let encoded = Zeroizing::new(STANDARD.encode(material.as_slice()));
+    // Allocated at once: a text that grows leaves copies behind.
+    Zeroizing::new(["1:", &encoded, "\n"].concat())
+}
+
+fn derive(material: &[u8]) -> Result<Version, KeyError> {
+    let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"homeroom").extract(material);
     let subkey = |purpose: &'static [u8]| -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyError> {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         root.expand(&[purpose], hkdf::HKDF_SHA256)
@@ -276,7 +249,6 @@ fn derive(material: Zeroizing<[u8; KEY_BYTES]>) -> Result<Version, KeyError> {
     Ok(Version {
         mac: hmac::Key::new(hmac::HMAC_SHA256, subkey(b"mac v1")?.as_slice()),
         seal: LessSafeKey::new(seal),
-        material,
     })
 }
 
