@@ -288,27 +288,25 @@ impl Watch {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let shutdown = self.feed.shutdown.clone();
         loop {
+            let sending = async {
+                if !self.send_more(&sender).await? {
+                    tokio::select! {
+                        () = listener.heard() => {}
+                        _ = ticks.tick() => {}
+                    }
+                }
+                Ok::<_, Error>(())
+            };
             let sent = tokio::select! {
                 () = shutdown.wait() => return,
                 () = tokio::time::sleep_until(end) => return self.tell_end(&sender, end).await,
                 () = sender.closed() => return,
-                sent = self.send_more(&sender) => sent,
+                sent = sending => sent,
             };
-            match sent {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(error) => {
-                    // This fails only if the caller has gone, which needs no report.
-                    let _gone = sender.send(Err(error.into())).await;
-                    return;
-                }
-            }
-            tokio::select! {
-                () = shutdown.wait() => return,
-                () = tokio::time::sleep_until(end) => return self.tell_end(&sender, end).await,
-                () = sender.closed() => return,
-                () = listener.heard() => {}
-                _ = ticks.tick() => {}
+            if let Err(error) = sent {
+                // This fails only if the caller has gone, which needs no report.
+                let _gone = sender.send(Err(error.into())).await;
+                return;
             }
         }
     }
