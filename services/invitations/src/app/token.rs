@@ -188,14 +188,14 @@ impl Work {
                 (row, new.words)
             })
             .collect();
-        let mut without: Vec<usize> = (0..tokens.len()).collect();
+        let lacks_phrase = |(row, _): &(InvitationRow, WordCount)| row.secret.is_none();
         for _ in 0..PHRASE_DRAWS_MAX {
-            if without.is_empty() {
+            if !tokens.iter().any(lacks_phrase) {
                 break;
             }
-            without = self.draw_phrases(&mut tokens, without).await?;
+            self.draw_phrases(&mut tokens).await?;
         }
-        if !without.is_empty() {
+        if tokens.iter().any(lacks_phrase) {
             return Err(Error::internal("no phrase was free"));
         }
         let rows: Vec<InvitationRow> = tokens.into_iter().map(|(row, _)| row).collect();
@@ -203,25 +203,20 @@ impl Work {
         Ok(rows)
     }
 
-    /// Draws a phrase for each token of `wanted` and inserts the tokens whose phrase is free: neither the phrase nor
-    /// its words in reverse order are a live phrase. Returns the others.
-    async fn draw_phrases(
-        &mut self,
-        tokens: &mut [(InvitationRow, WordCount)],
-        wanted: Vec<usize>,
-    ) -> Result<Vec<usize>> {
+    /// Draws a phrase for each token without one, and inserts the tokens whose phrase is free: neither the phrase nor its
+    /// words in reverse order are a live phrase. The others stay without.
+    async fn draw_phrases(&mut self, tokens: &mut [(InvitationRow, WordCount)]) -> Result<()> {
         let app = Arc::clone(&self.app);
         let secrets = app.secrets();
-        let mut drawn = Vec::with_capacity(wanted.len());
-        for index in wanted {
-            let Some((_, words)) = tokens.get(index) else {
-                continue;
-            };
+        let macs_of = |phrase: &Phrase| {
+            let canonical = phrase.canonical();
+            secrets.look_up(InvitationKind::ClassToken, &canonical).macs
+        };
+        let mut drawn = Vec::with_capacity(tokens.len());
+        for (row, words) in tokens.iter_mut().filter(|(row, _)| row.secret.is_none()) {
             let phrase = Phrase::generate(*words, app.random.as_ref());
-            let kind = InvitationKind::ClassToken;
-            let mut macs = secrets.look_up(kind, &phrase.canonical()).macs;
-            macs.extend(secrets.look_up(kind, &phrase.reversed().canonical()).macs);
-            drawn.push((index, phrase, macs));
+            let macs = [macs_of(&phrase), macs_of(&phrase.reversed())].concat();
+            drawn.push((row, phrase, macs));
         }
         let macs: Vec<[u8; 32]> = drawn.iter().flat_map(|(.., macs)| macs).copied().collect();
         let mut taken: HashSet<Vec<u8>> = self
@@ -231,28 +226,26 @@ impl Work {
             .into_iter()
             .filter_map(|row| Some(row.secret?.lookup_mac))
             .collect();
-        let mut left = Vec::new();
-        let mut free = Vec::new();
-        let mut rows = Vec::new();
-        for (index, phrase, macs) in drawn {
-            if macs.iter().any(|mac| taken.contains(mac.as_slice())) {
-                left.push(index);
-            } else if let Some((row, _)) = tokens.get_mut(index) {
+        drawn.retain(|(.., macs)| {
+            let is_free = !macs.iter().any(|mac| taken.contains(mac.as_slice()));
+            if is_free {
                 taken.extend(macs.iter().map(|mac| mac.to_vec()));
-                let canonical = phrase.canonical();
-                row.words = u32::try_from(phrase.words()).unwrap_or(0);
-                row.set_secret(secrets, &canonical, &canonical)?;
-                free.push(index);
-                rows.push(row.clone());
             }
+            is_free
+        });
+        let mut rows = Vec::with_capacity(drawn.len());
+        for (row, phrase, _) in &mut drawn {
+            let canonical = phrase.canonical();
+            row.words = u32::try_from(phrase.words()).unwrap_or(0);
+            row.set_secret(secrets, &canonical, &canonical)?;
+            rows.push(row.clone());
         }
         let inserted = self.repository.insert_invitations(&rows).await?;
-        left.extend(
-            free.into_iter()
-                .zip(inserted)
-                .filter(|(_, inserted)| !inserted)
-                .map(|(index, _)| index),
-        );
-        Ok(left)
+        for ((row, ..), inserted) in drawn.into_iter().zip(inserted) {
+            if !inserted {
+                row.secret = None;
+            }
+        }
+        Ok(())
     }
 }
