@@ -27,6 +27,7 @@ use homeroom_kit::{
     clock::{Clock, ManualClock, SharedClock},
     keys::KeyRing,
     random::{SharedRandomness, SystemRandomness, new_id},
+    retention::kept_since,
     shutdown::Shutdown,
 };
 use homeroom_membership as membership;
@@ -180,8 +181,9 @@ impl Homeroom {
             (membership.app(), invitations.app())
         };
         let (membership, invitations) = apps;
-        while membership.prune_events_once(events_days).await.unwrap() {}
-        while invitations.prune_events_once(events_days).await.unwrap() {}
+        let before = kept_since(invitations.clock.now(), events_days);
+        while membership.store.prune_events(before).await.unwrap() {}
+        while invitations.store.prune_events(before).await.unwrap() {}
         let forget = async || invitations.forget_persons_once(redemptions_days).await;
         while forget().await.unwrap() {}
     }

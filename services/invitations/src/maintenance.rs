@@ -1,19 +1,21 @@
 //! The maintenance of the database: migration of its schema, and rotation of its keys.
 
-use homeroom_kit::{clock::SystemClock, database::Url, keys::KeyRing, random::SystemRandomness};
+use homeroom_kit::{
+    clock::SystemClock,
+    database::{Options, Url},
+    keys::KeyRing,
+    random::SystemRandomness,
+};
 
 use crate::{
     app::rotate_keys::{self, Progress, RotateError, Rotated},
-    service::database_options,
     store::{self, OpenError},
 };
 
 /// Brings the schema of the database up to date.
 pub async fn migrate(url: &Url) -> Result<(), OpenError> {
-    store::open(url, database_options(), true)
-        .await?
-        .close()
-        .await;
+    let store = store::open(url, Options::default(), true).await?;
+    store.close().await;
     Ok(())
 }
 
@@ -34,7 +36,7 @@ pub async fn rotate_keys(
     keys: &KeyRing,
     progress: impl FnMut(Progress) + Send,
 ) -> Result<Rotated, RotationError> {
-    let store = store::open(url, database_options(), false).await?;
+    let store = store::open(url, Options::default(), false).await?;
     store.check_ready().await?;
     let rotated = rotate_keys::rotate_keys(
         store.as_ref(),
@@ -58,7 +60,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = Url::Sqlite(folder.path().join("invitations.db"));
         migrate(&url).await.unwrap();
-        let store = store::open(&url, database_options(), false).await.unwrap();
+        let store = store::open(&url, Options::default(), false).await.unwrap();
         store.check_ready().await.unwrap();
     }
 }

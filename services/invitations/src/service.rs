@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use homeroom_kit::{
-    database,
+    database::Options,
     paging::Paging,
     server::ServerOptions,
     service::{self, Dependencies},
@@ -29,9 +29,6 @@ use crate::{
     redemption::{Redemptions, ledger::Ledger},
     store::{self, OpenError},
 };
-
-/// The name in the connection lists of database servers.
-const APPLICATION_NAME: &str = "homeroom-invitations";
 
 /// The reason why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -70,12 +67,8 @@ pub async fn start(
         trusted_proxies: config.trusted_proxies.clone(),
         ..settings.check(&dependencies).await?
     };
-    let store = store::open(
-        &settings.database_url,
-        database_options(),
-        settings.migrate_at_start,
-    )
-    .await?;
+    let (url, migrate) = (&settings.database_url, settings.migrate_at_start);
+    let store = store::open(url, Options::default(), migrate).await?;
     store.check_ready().await?;
     check_keys::check_and_note(store.as_ref(), &settings.keys, dependencies.clock.now()).await?;
     let membership: Arc<dyn Membership> = Arc::new(MembershipClient::new(
@@ -112,18 +105,11 @@ pub async fn start(
     });
     let services = grpc::services(&app, &shutdown).await;
     let pauses = config.pauses;
-    let events_days = settings.retention_events_days;
     let mut workers = workers::start(&app, pauses, &shutdown);
-    workers::retain(&mut workers, pauses.prune, config.retention, events_days);
+    workers::retain(&mut workers, pauses.prune, config.retention);
+    workers.prune_events(pauses.prune, settings.retention_events_days, &app.clock);
     let started = service::start(SERVICE, settings, options, services, workers, shutdown);
     Ok(started.await?)
-}
-
-pub(crate) fn database_options() -> database::Options {
-    database::Options {
-        application_name: APPLICATION_NAME.to_owned(),
-        ..database::Options::default()
-    }
 }
 
 fn limiter(config: &Config, dependencies: &Dependencies) -> Result<Limiter, StartError> {
@@ -146,7 +132,7 @@ mod tests {
     use homeroom_kit::{
         auth::{Signer, TokenKeys, Verifier},
         clock::SystemClock,
-        database::Url,
+        database::{self, Url},
         keys::KeyRing,
         random::SeededRandomness,
         service::Settings,
@@ -217,7 +203,7 @@ mod tests {
             sqlx::migrate!("../membership/migrations/sqlite");
         let folder = tempfile::tempdir().unwrap();
         let url = Url::Sqlite(folder.path().join("membership.db"));
-        let pools = database::connect_sqlite(&url, database_options()).await;
+        let pools = database::connect_sqlite(&url, Options::default()).await;
         let pools = pools.unwrap();
         database::migrate(&pools, &MEMBERSHIP).await.unwrap();
         pools.close().await;

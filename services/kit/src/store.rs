@@ -76,13 +76,17 @@ impl<R> Store<R> {
 
 impl<R: From<Session>> Store<R> {
     /// Opens the database that the URL names; with `migrate`, brings its schema up to date first. Fails if it does not
-    /// answer.
+    /// answer. The server's lists show the service's name, whatever the options say.
     pub async fn open(
         schema: &'static Schema,
         url: &Url,
         options: Options,
         migrate: bool,
     ) -> Result<Arc<Self>, OpenError> {
+        let options = Options {
+            application_name: format!("homeroom-{}", schema.service),
+            ..options
+        };
         let pools = match url.engine() {
             Engine::Postgres => AnyPools::Postgres(connect_postgres(url, options).await?),
             Engine::Sqlite => AnyPools::Sqlite(connect_sqlite(url, options).await?),

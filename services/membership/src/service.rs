@@ -7,7 +7,6 @@ use homeroom_kit::{
     database::{OpenError, Options, Url},
     metrics::gauged,
     request_ids::forgotten_before,
-    retention::kept_since,
     service::{self, Dependencies, Settings, StartError, Workers},
     shutdown::Shutdown,
 };
@@ -30,16 +29,9 @@ const JOIN_REQUESTS_WAITING: &str = "homeroom_join_requests_waiting";
 /// The running service.
 pub type Service = service::Service<App>;
 
-fn database_options() -> Options {
-    Options {
-        application_name: "homeroom-membership".to_owned(),
-        ..Options::default()
-    }
-}
-
 /// Brings the schema up to date.
 pub async fn migrate(url: &Url) -> Result<(), OpenError> {
-    let store = store::open(url, database_options(), true).await?;
+    let store = store::open(url, Options::default(), true).await?;
     store.close().await;
     Ok(())
 }
@@ -52,7 +44,7 @@ pub async fn start(
 ) -> Result<Service, StartError> {
     let options = settings.check(&dependencies).await?;
     let (url, migrate) = (&settings.database_url, settings.migrate_at_start);
-    let store = store::open(url, database_options(), migrate).await?;
+    let store = store::open(url, Options::default(), migrate).await?;
     store.check_ready().await?;
     let keys = Arc::clone(&settings.keys);
     let app = App::new(store, dependencies.clock, dependencies.random, keys);
@@ -67,11 +59,7 @@ fn workers(app: &Arc<App>, events_days: Option<u32>, shutdown: &Shutdown) -> Wor
     workers.spawn("prune", PRUNE_INTERVAL, |app| async move {
         Ok(app.prune_request_ids_once().await? >= u64::from(PRUNE_BATCH))
     });
-    if let Some(days) = events_days {
-        workers.spawn("events", PRUNE_INTERVAL, move |app| async move {
-            app.prune_events_once(days).await
-        });
-    }
+    workers.prune_events(PRUNE_INTERVAL, events_days, &app.clock);
     workers.spawn("expiry", EXPIRY_INTERVAL, |app| async move {
         app.expire_join_requests().await.map(|_| false)
     });
@@ -91,12 +79,6 @@ impl App {
         metrics::gauge!(SEATS, "state" => "licensed").set(gauged(seats.limit));
         metrics::gauge!(JOIN_REQUESTS_WAITING).set(gauged(seats.waiting));
         Ok(())
-    }
-
-    /// Deletes events past their retention (F9), in limited numbers. Returns true if there may be more.
-    pub async fn prune_events_once(&self, days: u32) -> homeroom_kit::Result<bool> {
-        let before = kept_since(self.clock.now(), days);
-        Ok(self.store.prune_events(before).await?)
     }
 
     /// Forgets request ids claimed more than 24 hours ago (R3), in limited numbers. Returns their number.

@@ -104,12 +104,6 @@ impl App {
         Ok(attempts + entries)
     }
 
-    /// Deletes events past their retention, in limited numbers. Returns true if there may be more.
-    pub async fn prune_events_once(&self, days: u32) -> Result<bool> {
-        let before = kept_since(self.clock.now(), days);
-        Ok(self.store.prune_events(before).await?)
-    }
-
     /// Deletes the particulars of people in redemptions past their retention, in limited numbers: their ids, outcomes
     /// and uses stay (P1, P4, R6). Returns true if there may be more.
     pub async fn forget_persons_once(&self, days: u32) -> Result<bool> {

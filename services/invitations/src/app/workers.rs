@@ -92,24 +92,14 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> Workers<App
     workers
 }
 
-/// Starts the workers that delete what is past its retention (F9); events are kept for so many days, or for ever.
-pub fn retain(
-    workers: &mut Workers<App>,
-    pause: Duration,
-    retention: Retention,
-    events_days: Option<u32>,
-) {
+/// Starts the workers that delete what is past its retention (F9), except events.
+pub fn retain(workers: &mut Workers<App>, pause: Duration, retention: Retention) {
     workers.spawn("retention", pause, move |app| async move {
         Ok(app.prune_logs_once(&retention).await? >= u64::from(RETENTION_BATCH))
     });
     if let Some(days) = retention.redemptions_days {
         workers.spawn("persons", pause, move |app| async move {
             app.forget_persons_once(days).await
-        });
-    }
-    if let Some(days) = events_days {
-        workers.spawn("events", pause, move |app| async move {
-            app.prune_events_once(days).await
         });
     }
 }

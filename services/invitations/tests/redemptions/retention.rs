@@ -286,7 +286,8 @@ async fn f9_the_workers_delete_what_the_settings_say_and_keep_the_rest_for_ever(
             .unwrap_err();
         assert_eq!(world.refused_attempts().await.len(), 1);
         world.advance(TimeDelta::days(2));
-        retain(&mut workers, pauses.prune, retention, events_days);
+        retain(&mut workers, pauses.prune, retention);
+        workers.prune_events(pauses.prune, events_days, &world.app.clock);
         let over = async {
             while !world.refused_attempts().await.is_empty() || (set && !is_done().await) {
                 tokio::task::yield_now().await;

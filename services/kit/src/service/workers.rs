@@ -7,8 +7,9 @@ use futures::FutureExt as _;
 use tokio::task::JoinSet;
 
 use crate::{
-    SharedRandomness,
+    SharedClock, SharedRandomness,
     random::below,
+    retention::kept_since,
     shutdown::Shutdown,
     status::Result,
     store::{Session, Store},
@@ -80,6 +81,16 @@ impl<App: Send + Sync + 'static> Workers<App> {
                     }
                 }
             }
+        });
+    }
+
+    /// Starts the worker that deletes events past their retention of so many days (F9); `None` keeps them for ever.
+    pub fn prune_events(&mut self, pause: Duration, days: Option<u32>, clock: &SharedClock) {
+        let Some(days) = days else { return };
+        let (store, clock) = (Arc::new(self.store.of_kit()), Arc::clone(clock));
+        self.spawn("events", pause, move |_| {
+            let (store, before) = (Arc::clone(&store), kept_since(clock.now(), days));
+            async move { Ok(store.prune_events(before).await?) }
         });
     }
 
