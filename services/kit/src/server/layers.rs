@@ -43,6 +43,8 @@ const DEADLINE_MARGIN_MILLIS_MAX: u64 = 10;
 pub(crate) const CALLS: &str = "homeroom_calls_total";
 /// The time from a call's headers to the head of its answer, by method.
 pub(crate) const CALL_SECONDS: &str = "homeroom_call_duration_seconds";
+/// The header of a status's details, which every status of a handler has.
+const STATUS_DETAILS: &str = "grpc-status-details-bin";
 /// The bytes of a call's path that are logged: longer than any method, while an unauthenticated
 /// caller may send thousands.
 const METHOD_LOGGED_BYTES_MAX: usize = 128;
@@ -241,11 +243,7 @@ impl Parts {
         let allowed = given.map_or(longest, |given| less_margin(given).min(longest));
         let answering = tokio::time::timeout(allowed, self.authenticated(request, inner));
         match AssertUnwindSafe(answering).catch_unwind().await {
-            Ok(Ok(response)) => {
-                let status = Status::from_header_map(response.headers());
-                let error = status.and_then(|status| translated(&status, limit));
-                error.map_or(response, refuse)
-            }
+            Ok(Ok(response)) => translated(response.headers(), limit).map_or(response, refuse),
             Ok(Err(_late)) => refuse(Error::new(
                 ErrorReason::DeadlineTooShort,
                 "Retry with a longer deadline; with the same request_id a change is made once.",
@@ -280,10 +278,11 @@ fn logged_method(path: &str) -> &str {
 }
 
 /// Returns the reason for a status that tonic made by itself, if the caller can correct the error.
-fn translated(status: &Status, limit: usize) -> Option<Error> {
-    if !status.details().is_empty() {
+fn translated(headers: &HeaderMap, limit: usize) -> Option<Error> {
+    if headers.contains_key(STATUS_DETAILS) {
         return None;
     }
+    let status = Status::from_header_map(headers)?;
     match status.code() {
         Code::OutOfRange => Some(too_large(limit)),
         Code::ResourceExhausted if status.message().contains("decompressing") => {
