@@ -147,7 +147,7 @@ pub async fn migrate(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::CONNECTIONS_DEFAULT;
+    use crate::{server::CONNECTIONS_DEFAULT, trace};
 
     #[test]
     fn every_setting_is_described_here_and_in_the_readme() {
@@ -158,6 +158,17 @@ mod tests {
         }
         let connections = format!(": {CONNECTIONS_DEFAULT} if unset");
         assert!(SETTINGS.contains(&connections));
+    }
+
+    #[tokio::test]
+    async fn a_command_on_the_database_exports_no_traces() {
+        let given = [
+            ("DATABASE_URL", "sqlite://kit.db"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317"),
+            ("RUST_LOG", "off"),
+        ];
+        read_database(Reader::new(&given), |_| Some(())).unwrap();
+        assert!(trace::provider().is_none());
     }
 
     #[test]
