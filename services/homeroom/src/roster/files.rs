@@ -33,6 +33,16 @@ pub(crate) trait Files {
 
 /// Opens a folder, a zip file or a CSV file.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn Files>, Problem> {
+    let files = open_any(path)?;
+    if files.names().is_empty() {
+        let what = "it has no files that end with .csv";
+        let fix = "give a CSV file, or a folder or zip file of them";
+        return Err(Problem::of_file(&path.display().to_string(), what, fix));
+    }
+    Ok(files)
+}
+
+fn open_any(path: &Path) -> Result<Box<dyn Files>, Problem> {
     let shown = path.display().to_string();
     let unreadable =
         |error: std::io::Error| Problem::of_file(&shown, error.to_string(), "check the path");
@@ -110,8 +120,12 @@ pub(super) struct Zip<R> {
 impl<R: Read + std::io::Seek> Zip<R> {
     pub(super) fn open(name: &str, read: R) -> Result<Self, Problem> {
         let refused = |what: String, fix: &str| Problem::of_file(name, what, fix);
-        let archive = ZipArchive::new(read)
-            .map_err(|error| refused(error.to_string(), "check that it is a zip file"))?;
+        let archive = ZipArchive::new(read).map_err(|error| {
+            refused(
+                error.to_string(),
+                "pack it again as a zip file, or give the folder",
+            )
+        })?;
         if archive.len() > ENTRIES_MAX {
             let what = format!("it has more than {ENTRIES_MAX} entries");
             return Err(refused(what, "leave out what is no roster file"));
@@ -217,6 +231,18 @@ mod tests {
         assert!(note.what.contains("the folder export"), "{note}");
         let several = open(&[("a/users.csv", "a\n"), ("b/users.csv", "a\n")]);
         assert!(several.err().unwrap().what.contains("several folders"));
+    }
+
+    #[test]
+    fn a_folder_or_zip_file_without_csv_files_is_told_by_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let zip = folder.path().join("set.zip");
+        fs::write(&zip, packed(&[("read.me", "")]).into_inner()).unwrap();
+        for path in [folder.path(), &zip] {
+            let said = super::open(path).err().unwrap().to_string();
+            let expected = format!("{}: it has no files that end with .csv", path.display());
+            assert!(said.starts_with(&expected), "{said}");
+        }
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub(crate) use rows::{At, Class, Person, Reading, Role, Roster, Row, What};
 use manifest::MANIFEST;
 pub(crate) use table::{Names, Table};
 
+/// The most of an unknown header that a problem quotes.
+const HEADER_CHARS_MAX: usize = 400;
+
 /// Reads files of a format that is found out by manifest and headers.
 pub(crate) fn read(files: &mut dyn Files, reading: &Reading) -> Result<Roster, Refused> {
     let note = files.note();
@@ -59,7 +62,11 @@ fn read_noted(files: &mut dyn Files, reading: &Reading) -> Result<Roster, Refuse
         } else if has(plain::USER) || has(&own.to_ascii_lowercase()) {
             plain.push(name);
         } else {
-            unread.push(table.of_file("this is no file of a format that is read", "leave it out"));
+            let header = table.columns().join(", ");
+            let shown: String = header.chars().take(HEADER_CHARS_MAX).collect();
+            let cut = if shown == header { "" } else { "…" };
+            let what = format!("no format that is read has the header {shown}{cut}");
+            unread.push(table.of_file(what, "leave it out"));
         }
     }
     let mut roster = match (canvas.is_empty(), plain.is_empty()) {
@@ -74,15 +81,16 @@ fn read_noted(files: &mut dyn Files, reading: &Reading) -> Result<Roster, Refuse
                 "import them one after the other",
             ))?
         }
-        (true, true) if unread.is_empty() => {
-            let what = "there are no files that end with .csv";
-            Err(Problem::of_file(
-                "",
-                what,
-                "give a folder, a zip file or a CSV file",
-            ))?
+        (true, true) => {
+            // Once is enough.
+            if let Some(last) = unread.last_mut() {
+                last.fix = format!(
+                    "{}; Canvas and OneRoster files keep the header of their export",
+                    plain::KNOWN
+                );
+            }
+            return Err(Refused(unread));
         }
-        (true, true) => return Err(Refused(unread)),
     };
     for problem in unread {
         roster.findings.note(problem);

@@ -69,7 +69,7 @@ fn check_headers(
         let checked = files.open(file).and_then(|read| {
             let table = Table::open(file, read, Names::Exact)?;
             table.require(&required)?;
-            table.compare(known, findings);
+            table.compare(known, "", findings);
             let old_role = file == USERS && manifest.version == Version::V1_2;
             if old_role && table.column("role").is_some() && manifest.mode(ROLES) == Mode::Absent {
                 let what = "it has a column role, as in OneRoster 1.1, and there is no roles.csv; \

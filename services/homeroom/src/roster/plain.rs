@@ -11,6 +11,9 @@ use super::{
 /// The column of user ids.
 pub(super) const USER: &str = "user";
 const COLUMNS: &str = "user,class,role,name,email,external_id";
+/// Says which columns there are.
+pub(super) const KNOWN: &str = "a CSV file needs the column user, or the one that --user-id names, and may have class, \
+    role, name, email and external_id";
 
 /// Reads the files of these names.
 pub(super) fn read(
@@ -47,7 +50,7 @@ impl Plain<'_> {
         let user = self.reading.user_column.as_deref().unwrap_or(USER);
         let user = user.to_ascii_lowercase();
         table.require(&[&user])?;
-        table.compare(COLUMNS, &mut self.roster.findings);
+        table.compare(COLUMNS, KNOWN, &mut self.roster.findings);
         let columns = [&*user, "class", "role", "name", "email", "external_id"]
             .map(|name| table.column(name));
         while table.advance(&mut self.roster.findings)? {

@@ -97,7 +97,12 @@ impl<'files> Table<'files> {
             rows_may_be_short: false,
         };
         if !table.read()? {
-            return Err(table.of_file("the file is empty", "give it a header"));
+            let fix = "give it a header, a first line with the names of its columns";
+            return Err(table.of_file("the file is empty", fix));
+        }
+        if table.record.iter().any(|name| name.contains('\n')) {
+            let what = "a name in the header goes over several lines";
+            return Err(table.of_file(what, "close the quotation mark"));
         }
         if table.record.len() > COLUMNS_MAX {
             let what = format!("the header has more than {COLUMNS_MAX} columns");
@@ -145,9 +150,9 @@ impl<'files> Table<'files> {
         Err(self.of_file(what, "add the column, with blank cells if it has no values"))
     }
 
-    /// Notes which columns the format does not know, and whether the others stand in another order than there. They are
-    /// read by name all the same.
-    pub(super) fn compare(&self, known: &str, findings: &mut Findings) {
+    /// Notes which columns the format does not know, with what is said of those it does, and whether the others stand in
+    /// another order than there. They are read by name all the same.
+    pub(super) fn compare(&self, known: &str, said: &str, findings: &mut Findings) {
         let unknown = |column: &&String| {
             !known.split(',').any(|name| name == column.as_str())
                 && !column.starts_with("metadata.")
@@ -161,7 +166,7 @@ impl<'files> Table<'files> {
             .collect();
         if !unknown.is_empty() {
             let what = format!("columns that are not read: {}", unknown.join(", "));
-            findings.note(self.of_file(what, ""));
+            findings.note(self.of_file(what, said));
         }
         let places: Vec<usize> = known
             .split(',')
@@ -285,7 +290,7 @@ fn failed(file: &str, error: csv::Error, line: u64) -> Problem {
     };
     let text = error.get_ref().and_then(|error| error.downcast_ref());
     let (line, fix) = match text {
-        Some(&TextError::Encoding { line, .. }) => (line, "save the file as UTF-8"),
+        Some(&TextError::Encoding { line, .. }) => (line, "save the file as UTF-8 CSV"),
         Some(TextError::RowTooLong) => (line, "close the quotation mark in this row"),
         None => (0, "check the file"),
     };

@@ -36,7 +36,7 @@ fn encoding_another_one_is_told_by_line_and_byte() {
     let bytes: &[u8] = b"a,b\nZo\xEB,c\n";
     let problem = Table::open("users.csv", Box::new(bytes), Names::Exact);
     let problem = problem.err().unwrap();
-    let said = "users.csv:2: byte 3 of the line is not UTF-8; save the file as UTF-8";
+    let said = "users.csv:2: byte 3 of the line is not UTF-8; save the file as UTF-8 CSV";
     assert_eq!(problem.to_string(), said);
 }
 
@@ -44,7 +44,12 @@ fn encoding_another_one_is_told_by_line_and_byte() {
 fn header_two_columns_of_one_name_are_refused() {
     let refused = open("sourcedId,title,sourcedId\n").err().unwrap();
     assert!(refused.what.contains("two columns sourcedId"), "{refused}");
-    assert!(open("").is_err());
+    for empty in ["", "\n\n"] {
+        let refused = open(empty).err().unwrap();
+        assert!(refused.to_string().contains("empty; give it a header"));
+    }
+    let refused = open("\"a\",\"b\n1,2\n").err().unwrap();
+    assert!(refused.fix.contains("quotation mark"), "{refused}");
 }
 
 #[test]
@@ -61,7 +66,7 @@ fn header_what_is_missing_is_one_problem_and_a_wrong_case_is_told() {
 fn header_another_order_and_unknown_columns_are_noted() {
     let mut findings = Findings::default();
     let table = open("b,ext_room,a,metadata.x\n").unwrap();
-    table.compare("a,b,c", &mut findings);
+    table.compare("a,b,c", "", &mut findings);
     let notes: Vec<_> = findings.notes.iter().map(|note| &*note.what).collect();
     assert!(notes[0].ends_with("not read: ext_room"), "{notes:?}");
     assert!(notes[1].contains("another order"), "{notes:?}");

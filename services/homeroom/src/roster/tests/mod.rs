@@ -7,7 +7,7 @@ mod plain;
 use std::io::Read;
 
 use super::{
-    Problem, Reading, Refused, Roster,
+    HEADER_CHARS_MAX, Problem, Reading, Refused, Roster,
     files::Files,
     findings::Left,
     read,
@@ -82,8 +82,21 @@ fn notes(roster: &Roster) -> String {
 
 #[test]
 fn a_format_that_is_not_known_is_told() {
-    assert!(refused(&[]).contains("no files that end with .csv"));
-    assert!(refused(&[("a.csv", "colour,size\nred,1\n")]).contains("a.csv: this is no file"));
+    let files = [
+        ("a.csv", "Users,clas,role\nada,b,student\n"),
+        ("b.csv", "size\n1\n"),
+    ];
+    let said = refused(&files);
+    assert_eq!(
+        said,
+        "a.csv: no format that is read has the header users, clas, role; leave it out\n\
+        b.csv: no format that is read has the header size; a CSV file needs the column user, or the one that --user-id \
+        names, and may have class, role, name, email and external_id; Canvas and OneRoster files keep the header of their \
+        export"
+    );
+    let header = |letters: usize| format!("{}\n", "x".repeat(letters));
+    assert!(refused(&[("a.csv", &header(HEADER_CHARS_MAX))]).contains("x; a CSV"));
+    assert!(refused(&[("a.csv", &header(HEADER_CHARS_MAX + 1))]).contains("x…; a CSV"));
     let both = [
         ("a.csv", "user\nada\n"),
         ("b.csv", "user_id,login_id,status\n1,ada,active\n"),

@@ -20,7 +20,10 @@ fn a_file_with_a_header_becomes_rows() {
     assert_eq!(told(&roster), expected);
     assert_eq!(&*roster.people[0].display_name, "Zo\u{eb}");
     assert_eq!(roster.classes[0].id.as_deref(), Some("biology"));
-    assert!(notes(&roster).contains("columns that are not read: room"));
+    assert!(
+        notes(&roster)
+            .contains("columns that are not read: room; a CSV file needs the column user")
+    );
 }
 
 #[test]
@@ -60,7 +63,7 @@ fn encoding_utf_16_is_refused() {
     let said = refused.err().unwrap().to_string();
     assert_eq!(
         said,
-        "a.csv:1: byte 1 of the line is not UTF-8; save the file as UTF-8"
+        "a.csv:1: byte 1 of the line is not UTF-8; save the file as UTF-8 CSV"
     );
 }
 
