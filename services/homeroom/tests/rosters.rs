@@ -21,13 +21,13 @@ impl Served {
     /// Returns the output of a command with these arguments, by the administrator `teacher`.
     fn by_teacher(&self, command: &str, arguments: &[&str]) -> Output {
         let token = self.token(&TEACHER);
-        let mut run = homeroom(&[command, "--token", &token, &self.membership, "hamilton"]);
+        let mut run = homeroom(&[command, "--token", &token, "--membership", &self.membership]);
         run.args(arguments).output().unwrap()
     }
 
     /// Returns the JSON report of an import, and its exit status.
     fn import(&self, path: &Path, arguments: &[&str]) -> (Value, Option<i32>) {
-        let arguments = [&[text(path), "--json"], arguments].concat();
+        let arguments = [&["hamilton", text(path), "--json"], arguments].concat();
         let output = self.by_teacher("import", &arguments);
         let report = serde_json::from_slice(&output.stdout);
         (
@@ -340,6 +340,7 @@ fn who_is_absent_is_removed_only_when_told_and_never_more_than_the_share() {
     // and no larger share than was allowed: 2 of 11 are more than 18 per cent.
     let remove = |percent: &str| {
         let arguments = [
+            "hamilton",
             text(&roster),
             "--commit",
             "--remove-absent",
@@ -377,6 +378,57 @@ fn who_is_absent_is_removed_only_when_told_and_never_more_than_the_share() {
 }
 
 #[test]
+fn a_report_names_who_is_removed_and_what_changes() {
+    // Given a class, and a file with one student fewer and another role and name,
+    let (folder, data) = folder();
+    let served = Served::start(&data);
+    served.school();
+    let roster = folder.path().join("roster.csv");
+    let rows = "ada,biology,student,Ada,,\nbob,biology,student,Bob Young,,s-2\n";
+    fs::write(&roster, format!("{HEADER}{rows}")).unwrap();
+    served.import(&roster, &["--commit"]);
+    let rows = "ada,biology,co-teacher,Ada Lovelace,,\ncy,,student,,,\n";
+    fs::write(&roster, format!("{HEADER}{rows}")).unwrap();
+    let removals = ["--remove-absent", "--removals-percent-max", "50"];
+
+    // then the plan names both, as text
+    let place = ["organizations/hamilton", text(&roster)];
+    let planned = printed(&served.by_teacher("import", &[&place[..], &removals].concat()));
+    for line in [
+        "\nto be removed: hamilton/biology: bob (Bob Young), STUDENT\n",
+        "\nto be changed: hamilton/biology: ada (Ada), role \"STUDENT\" to \"CO_TEACHER\", \
+            displayName \"Ada\" to \"Ada Lovelace\"\n",
+    ] {
+        assert!(planned.contains(line), "{planned}");
+    }
+    // and in its JSON, and so does the import.
+    let biology = "organizations/hamilton/classes/biology";
+    for arguments in [&removals[..], &[&removals[..], &["--commit"]].concat()] {
+        let (report, status) = served.import(&roster, arguments);
+        assert_eq!(
+            (counts(&report), status),
+            (
+                ["added: 1", "removed: 1", "updated: 1"]
+                    .map(String::from)
+                    .to_vec(),
+                Some(0)
+            )
+        );
+        let bob = json!({"parent": biology, "user": "bob", "displayName": "Bob Young", "role": "STUDENT"});
+        assert_eq!(report["removed"], json!([bob]));
+        let ada = json!({
+            "parent": biology, "user": "ada", "displayName": "Ada", "role": "STUDENT", "changes": [
+                {"field": "role", "from": "STUDENT", "to": "CO_TEACHER"},
+                {"field": "displayName", "from": "Ada", "to": "Ada Lovelace"},
+            ]
+        });
+        assert_eq!(report["updated"], json!([ada]));
+    }
+    let members = ["ada CO_TEACHER", "teacher OWNER"];
+    assert_eq!(served.members("biology"), members);
+}
+
+#[test]
 fn what_is_exported_is_imported_again_without_a_change() {
     // Given a school with names that a spreadsheet would run, and ids with codes,
     let (folder, data) = folder();
@@ -394,26 +446,33 @@ fn what_is_exported_is_imported_again_without_a_change() {
     served.import(&roster, &["--commit"]);
 
     // when it is exported as a folder and as a zip file, then both are read as what is there.
-    for name in ["out", "out.zip"] {
+    for (name, place) in [("out", "hamilton"), ("out.zip", "organizations/hamilton")] {
         let out = folder.path().join(name);
-        let exported = served.by_teacher("export", &["--format", "oneroster", "--to", text(&out)]);
+        let export = [place, "--format", "oneroster", "--to", text(&out)];
+        let exported = served.by_teacher("export", &export);
         assert!(exported.status.success(), "{}", printed(&exported));
         let (report, status) = served.import(&out, &["--commit"]);
         assert_eq!(
             (counts(&report), status),
             (vec!["unchanged: 7".to_owned()], Some(0))
         );
-        let again = served.by_teacher("export", &["--format", "oneroster", "--to", text(&out)]);
+        let again = served.by_teacher("export", &export);
         assert!(printed(&again).contains("is there already"), "{again:?}");
     }
 
     // One class as LTI's names and roles.
     let out = folder.path().join("lti");
-    let exported = served.by_teacher(
-        "export",
-        &["--format", "lti", "--to", text(&out), "biology"],
-    );
-    assert!(exported.status.success(), "{}", printed(&exported));
+    for (place, to) in [
+        ("hamilton/biology", &out),
+        (
+            "organizations/hamilton/classes/biology",
+            &folder.path().join("same"),
+        ),
+    ] {
+        let export = [place, "--format", "lti", "--to", text(to)];
+        let exported = printed(&served.by_teacher("export", &export));
+        assert!(exported.contains("1 files, 1 classes"), "{exported}");
+    }
     let told = fs::read(out.join("biology.json")).unwrap();
     let told: Value = serde_json::from_slice(&told).unwrap();
     let user = told["members"]

@@ -4,19 +4,17 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::connection_arguments::CallerArguments;
+use crate::connection_arguments::{CallerArguments, MEMBERSHIP_ADDRESS_DEFAULT};
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArguments {
+    /// The organization, such as `hamilton`, of which all active classes are written, or a class, such as
+    /// `hamilton/biology`.
+    #[arg(value_name = "PLACE")]
+    pub(super) place: String,
     /// The address of membership.
-    #[arg(value_name = "ADDR")]
-    pub(super) address: String,
-    /// The organization, such as `hamilton` or `organizations/hamilton`.
-    #[arg(value_name = "ORG")]
-    pub(super) organization: String,
-    /// The id of one class; by default all active classes.
-    #[arg(value_name = "CLASS")]
-    pub(super) class: Option<String>,
+    #[arg(long, value_name = "ADDR", default_value = MEMBERSHIP_ADDRESS_DEFAULT)]
+    pub(super) membership: String,
     /// The format.
     #[arg(long, value_enum)]
     pub(super) format: Format,

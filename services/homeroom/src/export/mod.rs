@@ -34,20 +34,22 @@ pub(crate) async fn run(arguments: &ExportArguments) -> Result<(), Failure> {
     if to.exists() {
         return Err(format!("{} is there already: give another path", to.display()).into());
     }
-    let organization = resource_name(&arguments.organization);
+    let place = resource_name(&arguments.place);
+    let (organization, class) = match place.split_once("/classes/") {
+        Some((organization, _)) => (organization, Some(&*place)),
+        None => (&*place, None),
+    };
     let user = arguments.user.as_deref();
-    let remote = Remote::connect(&arguments.address, &arguments.caller, user).await?;
-    let rosters = read(&remote, &organization, arguments.class.as_deref()).await?;
+    let remote = Remote::connect(&arguments.membership, &arguments.caller, user).await?;
+    let rosters = read(&remote, organization, class).await?;
     let files = match arguments.format {
         Format::Lti => lti::files(&rosters)?,
         Format::Oneroster => {
-            let whole = arguments.class.is_none();
-            let people = if whole {
-                remote.organization_members(&organization).await?
-            } else {
-                Vec::new()
+            let people = match class {
+                None => remote.organization_members(organization).await?,
+                Some(_) => Vec::new(),
             };
-            let school = remote.organization(&organization).await?;
+            let school = remote.organization(organization).await?;
             oneroster::files(&school, people, &rosters, SystemClock.now())?
         }
     };
@@ -76,14 +78,7 @@ async fn read(
 ) -> Result<Vec<Roster>, Failure> {
     let classes = match class {
         None => remote.classes(organization, ACTIVE).await?,
-        Some(class) => {
-            let id = class.rsplit('/').next().unwrap_or_default();
-            vec![
-                remote
-                    .class(&format!("{organization}/classes/{id}"))
-                    .await?,
-            ]
-        }
+        Some(class) => vec![remote.class(class).await?],
     };
     let mut rosters = Vec::with_capacity(classes.len());
     for class in classes {

@@ -6,22 +6,22 @@ use clap::Args;
 use homeroom_kit::auth::Namespace;
 
 use crate::{
-    connection_arguments::CallerArguments,
+    connection_arguments::{CallerArguments, MEMBERSHIP_ADDRESS_DEFAULT},
     roster::{Reading, Role},
 };
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct ImportArguments {
-    /// The address of membership.
-    #[arg(value_name = "ADDR")]
-    pub(super) address: String,
-    /// The organization, such as `hamilton` or `organizations/hamilton`.
+    /// The organization, such as `hamilton`.
     #[arg(value_name = "ORG")]
     pub(super) organization: String,
     /// The roster: a folder, a zip file or a CSV file.
     #[arg(value_name = "PATH")]
     pub(super) path: PathBuf,
+    /// The address of membership.
+    #[arg(long, value_name = "ADDR", default_value = MEMBERSHIP_ADDRESS_DEFAULT)]
+    pub(super) membership: String,
     /// Carry the import out. Without it, the command only says what would be done.
     #[arg(long)]
     pub(super) commit: bool,

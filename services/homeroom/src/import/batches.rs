@@ -1,5 +1,6 @@
 //! The rows of an import on their way: in batches that are planned and, if it is to be, committed.
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_api::{
     common::v1::Role as ApiRole,
@@ -11,7 +12,7 @@ use prost::Message as _;
 use tonic::Code;
 use tonic_types::RpcStatusExt as _;
 
-use super::{classes::Place, removals::Absent};
+use super::{classes::Place, named::Named, removals::Absent};
 use crate::{
     Failure,
     dynamic::reason_of,
@@ -23,16 +24,22 @@ use crate::{
 const BATCH_ROWS_MAX: usize = 500;
 /// The most bytes of a request's rows: the service takes messages of 1 MiB.
 const BATCH_BYTES_MAX: usize = 900 * 1024;
+/// The most members who are read at once.
+const READS_MAX: usize = 8;
 /// The most times that a batch is planned, as other changes overtake it.
 const PLANS_MAX: u32 = 5;
 
 /// The rows that a plan or an import has gone through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Done {
     pub(super) added: u64,
     pub(super) unchanged: u64,
     pub(super) updated: u64,
     pub(super) removed: u64,
+    /// The first of those who are changed.
+    pub(super) updated_named: Vec<Named>,
+    /// The first of those who are removed.
+    pub(super) removed_named: Vec<Named>,
 }
 
 /// Returns the indexes of the rows to send, and the number of rows in classes that are still to be created. The rows of
@@ -157,6 +164,8 @@ pub(super) struct Sender<'a> {
     pub(super) organization: &'a str,
     pub(super) removals_percent_max: i32,
     pub(super) commit: bool,
+    /// The number from which no more people who are changed are named, and no more who are removed.
+    pub(super) named_max: usize,
     /// The seats that the batches so far would take.
     pub(super) seats_planned: i64,
     pub(super) done: Done,
@@ -180,18 +189,21 @@ impl Sender<'_> {
             let (places, rows): (Vec<Option<At>>, Vec<RosterRow>) = rows.into_iter().unzip();
             let users: Vec<String> = rows.iter().map(|row| row.user.clone()).collect();
             let results = self.results(rows).await?;
-            for result in results {
+            for (result, named) in results {
                 let index = usize::try_from(result.index).unwrap_or(usize::MAX);
                 let at = places.get(index).copied().flatten();
                 let user = users.get(index).map_or("", |user| user);
-                self.take(roster, at, user, &result);
+                self.take(roster, at, user, &result, named);
             }
         }
         Ok(())
     }
 
     /// Plans rows, and commits them if that is to be and they change something.
-    async fn results(&mut self, rows: Vec<RosterRow>) -> Result<Vec<RosterResult>, Failure> {
+    async fn results(
+        &mut self,
+        rows: Vec<RosterRow>,
+    ) -> Result<Vec<(RosterResult, Option<Named>)>, Failure> {
         let mut request = PlanImportRequest {
             parent: self.organization.to_owned(),
             rows,
@@ -203,12 +215,13 @@ impl Sender<'_> {
             let mut client = self.remote.rosters();
             let plan = patiently(async || client.plan_import(request.clone()).await).await;
             let plan = plan.map_err(|status| self.remote.refused(&status))?;
+            let results = self.named(&request.rows, plan.results).await?;
             if !self.commit {
                 self.seats_planned += plan.seats_taken.max(0);
-                return Ok(plan.results);
+                return Ok(results);
             }
-            if !plan.results.iter().any(changes) {
-                return Ok(plan.results);
+            if !results.iter().any(|(result, _)| changes(result)) {
+                return Ok(results);
             }
             let commit = CommitImportRequest {
                 parent: request.parent.clone(),
@@ -218,7 +231,8 @@ impl Sender<'_> {
                 request_id: request_id(),
             };
             match patiently(async || client.commit_import(commit.clone()).await).await {
-                Ok(committed) => return Ok(committed.results),
+                // They are those of the plan.
+                Ok(_) => return Ok(results),
                 Err(status) if is_stale(&status) && plans < PLANS_MAX => {
                     plans += 1;
                     request.rows = commit.rows;
@@ -228,7 +242,40 @@ impl Sender<'_> {
         }
     }
 
-    fn take(&mut self, roster: &mut Roster, at: Option<At>, user: &str, result: &RosterResult) {
+    /// Adds to the results who is changed or removed, until enough are named.
+    async fn named(
+        &self,
+        rows: &[RosterRow],
+        results: Vec<RosterResult>,
+    ) -> Result<Vec<(RosterResult, Option<Named>)>, Failure> {
+        let with_name = results.into_iter().map(async |result| {
+            let named_before = match result.change() {
+                Change::Updated => self.done.updated_named.len(),
+                Change::Removed => self.done.removed_named.len(),
+                _ => usize::MAX,
+            };
+            let row = usize::try_from(result.index).ok();
+            let row = row.and_then(|index| rows.get(index));
+            let named = match row.filter(|_| named_before < self.named_max) {
+                Some(row) => Some(Named::of(self.remote, self.organization, row).await?),
+                None => None,
+            };
+            Ok((result, named))
+        });
+        stream::iter(with_name)
+            .buffered(READS_MAX)
+            .try_collect()
+            .await
+    }
+
+    fn take(
+        &mut self,
+        roster: &mut Roster,
+        at: Option<At>,
+        user: &str,
+        result: &RosterResult,
+        named: Option<Named>,
+    ) {
         let findings = |what: String, fix: &str| match at {
             Some(at) => roster.problem(at, what, fix),
             None => Problem::of_file("", what, fix),
@@ -248,8 +295,14 @@ impl Sender<'_> {
         match result.change() {
             Change::Added => self.done.added += 1,
             Change::Unchanged => self.done.unchanged += 1,
-            Change::Updated => self.done.updated += 1,
-            Change::Removed => self.done.removed += 1,
+            Change::Updated => {
+                self.done.updated += 1;
+                self.done.updated_named.extend(named);
+            }
+            Change::Removed => {
+                self.done.removed += 1;
+                self.done.removed_named.extend(named);
+            }
             Change::Duplicate | Change::Unspecified => roster.findings.count(Left::Duplicate),
         }
     }

@@ -3,6 +3,7 @@
 mod arguments;
 mod batches;
 mod classes;
+mod named;
 mod removals;
 mod report;
 
@@ -13,7 +14,7 @@ use anstream::{eprintln, println};
 pub(crate) use arguments::ImportArguments;
 use batches::{Done, Sender};
 use classes::Place;
-use report::{Progress, Report};
+use report::{LINES_MAX, NAMED_MAX, Progress, Report};
 
 use crate::{
     Failure, chain,
@@ -43,7 +44,7 @@ async fn import(arguments: &ImportArguments) -> Result<bool, Failure> {
     let organization = resource_name(&arguments.organization);
     let mut roster = read(arguments)?;
     let user = arguments.user.as_deref();
-    let remote = Remote::connect(&arguments.address, &arguments.caller, user).await?;
+    let remote = Remote::connect(&arguments.membership, &arguments.caller, user).await?;
     let known = remote.classes(&organization, "").await?;
     let mut places = classes::resolve(&roster.classes, &known);
     drop(known);
@@ -72,6 +73,7 @@ async fn import(arguments: &ImportArguments) -> Result<bool, Failure> {
         organization: &organization,
         removals_percent_max: arguments.removals_percent_max.unwrap_or_default(),
         commit: arguments.commit,
+        named_max: if arguments.json { NAMED_MAX } else { LINES_MAX },
         seats_planned: 0,
         done: Done::default(),
     };

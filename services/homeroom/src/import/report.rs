@@ -5,14 +5,17 @@ use std::io::{self, IsTerminal as _, Write as _};
 use anstream::println;
 use serde_json::{Value, json};
 
-use super::batches::Done;
+use super::{batches::Done, named::Named};
 use crate::{
     list::table,
     roster::{Left, Roster},
 };
 
-/// The most problems that are printed as text; all that are kept are in the JSON.
-const LINES_MAX: usize = 100;
+/// The most problems that are printed as text, and the most people who are removed, and who are changed; all that are
+/// kept are in the JSON.
+pub(super) const LINES_MAX: usize = 100;
+/// The most people who are removed in the JSON, and who are changed.
+pub(super) const NAMED_MAX: usize = 100_000;
 
 /// The end of an import or of its plan.
 pub(super) struct Report<'a> {
@@ -43,6 +46,7 @@ impl Report<'_> {
             unchanged,
             updated,
             removed,
+            ..
         } = self.done;
         vec![
             ("new", "added", added),
@@ -99,6 +103,8 @@ impl Report<'_> {
             "committed": self.committed,
             "classesCreated": self.classes_created,
             "counts": counts,
+            "removed": self.done.removed_named.iter().take(NAMED_MAX).collect::<Vec<_>>(),
+            "updated": self.done.updated_named.iter().take(NAMED_MAX).collect::<Vec<_>>(),
             "problems": problems,
             "notes": findings.notes,
         })
@@ -131,6 +137,14 @@ impl Report<'_> {
             };
             lines.push(format!("classes {done}: {}", self.classes_created));
         }
+        let [removed, changed] = if self.committed {
+            ["removed", "changed"]
+        } else {
+            ["to be removed", "to be changed"]
+        };
+        let done = &self.done;
+        lines.extend(people(removed, &done.removed_named, done.removed));
+        lines.extend(people(changed, &done.updated_named, done.updated));
         let findings = &self.roster.findings;
         lines.extend(findings.notes.iter().map(|note| format!("note: {note}")));
         let mut problems: Vec<_> = findings
@@ -145,6 +159,17 @@ impl Report<'_> {
         }
         lines
     }
+}
+
+/// Returns a line for each of the first people of whom this is said, and one for the others of so many.
+fn people(what: &str, named: &[Named], count: u64) -> Vec<String> {
+    let shown = named.iter().take(LINES_MAX);
+    let mut lines: Vec<String> = shown.map(|one| format!("{what}: {one}")).collect();
+    let more = count.saturating_sub(lines.len() as u64);
+    if more > 0 {
+        lines.push(format!("and {more} more {what}: --json names them"));
+    }
+    lines
 }
 
 /// Shows on a terminal how far the import is.
@@ -178,7 +203,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::roster::Problem;
+    use crate::{import::named::Replaced, roster::Problem};
 
     fn report(roster: &Roster) -> Report<'_> {
         let done = Done {
@@ -217,6 +242,54 @@ mod tests {
         assert_eq!(json["counts"]["noSeats"], 1);
         assert_eq!(json["problems"][0]["kind"], "no_seats");
         assert_eq!(json["problems"][0]["line"], 7);
+    }
+
+    #[test]
+    fn a_report_names_the_first_100_who_are_removed_and_who_are_changed() {
+        let roster = Roster::new("CSV", true);
+        let named = |user: String| Named {
+            parent: "organizations/hamilton/classes/biology".to_owned(),
+            user,
+            display_name: String::new(),
+            role: "STUDENT",
+            changes: Vec::new(),
+        };
+        let lines = |count: usize| {
+            let mut report = report(&roster);
+            let removed = (0..count).map(|number| named(number.to_string()));
+            report.done.removed = count as u64;
+            report.done.removed_named = removed.collect();
+            report.done.updated = 1;
+            let changes = vec![Replaced {
+                field: "displayName",
+                from: "Ada\t".to_owned(),
+                to: "Ada Lovelace".to_owned(),
+            }];
+            let display_name = "Ada\t".to_owned();
+            report.done.updated_named = vec![Named {
+                display_name,
+                changes,
+                ..named("ada".to_owned())
+            }];
+            let lines = report.lines();
+            let people = lines.iter().filter(|line| line.contains("to be"));
+            (people.cloned().collect::<Vec<_>>(), report.to_json())
+        };
+        let (people, _) = lines(LINES_MAX);
+        assert_eq!(people.len(), LINES_MAX + 1);
+        assert_eq!(people[0], "to be removed: hamilton/biology: 0, STUDENT");
+        let (people, _) = lines(LINES_MAX + 1);
+        assert_eq!(
+            people[LINES_MAX],
+            "and 1 more to be removed: --json names them"
+        );
+        let changed = "to be changed: hamilton/biology: ada (Ada ), displayName \"Ada\\t\" to \"Ada Lovelace\"";
+        assert_eq!(people[LINES_MAX + 1], changed);
+        // Batches may bring some more than the JSON has.
+        let (_, json) = lines(NAMED_MAX + 1);
+        assert_eq!(json["removed"].as_array().map(Vec::len), Some(NAMED_MAX));
+        let change = json!({"field": "displayName", "from": "Ada\t", "to": "Ada Lovelace"});
+        assert_eq!(json["updated"][0]["changes"], json!([change]));
     }
 
     #[test]
