@@ -1,17 +1,13 @@
 //! A CSV file with a header, read a row at a time.
 
-use std::{
-    cell::Cell,
-    io::{self, BufRead, BufReader, Chain, Cursor, Read},
-    rc::Rc,
-};
+use std::io::{self, BufRead, Read};
 
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
 use super::{
     cells::{is_blank_or_iso_8601, unguarded},
     findings::{Findings, Left, Problem},
-    text::{Text, TextError},
+    text::Text,
 };
 
 /// The most rows of all files of an import.
@@ -20,8 +16,6 @@ const ROWS_MAX: u64 = 2_000_000;
 const BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// The most bytes of a cell.
 const CELL_BYTES_MAX: usize = 4 * 1024;
-/// The most bytes of a row: more is a quotation mark that is not closed.
-const ROW_BYTES_MAX: usize = 128 * 1024;
 /// The most columns of a file.
 const COLUMNS_MAX: usize = 500;
 
@@ -43,8 +37,7 @@ pub(crate) type Column = Option<usize>;
 pub(crate) struct Table<'files> {
     file: String,
     columns: Vec<String>,
-    reader: Reader<Chain<Cursor<Vec<u8>>, TextOf<'files>>>,
-    row_bytes: Rc<Cell<usize>>,
+    reader: Reader<Text<Box<dyn Read + 'files>>>,
     record: StringRecord,
     line: u64,
     rows: u64,
@@ -53,20 +46,16 @@ pub(crate) struct Table<'files> {
     pub(crate) rows_may_be_short: bool,
 }
 
-type TextOf<'files> = BufReader<Text<Box<dyn Read + 'files>>>;
-
-/// Reads the text up to the end of its header, and returns it and the separator of which the header has most.
-fn read_header(text: &mut TextOf<'_>) -> io::Result<(Vec<u8>, u8)> {
-    let mut header = Vec::new();
+/// Reads empty lines up to a header, and returns the separator of which the header has most.
+fn separator(text: &mut impl BufRead) -> io::Result<u8> {
     loop {
-        let before = header.len();
-        let read = text.read_until(b'\n', &mut header)?;
-        let line = header.get(before..).unwrap_or_default();
-        if read == 0 || !line.trim_ascii().is_empty() {
+        let line = text.fill_buf()?;
+        if line.is_empty() || !line.trim_ascii().is_empty() {
             let count = |separator: &u8| line.split(|byte| byte == separator).count();
-            let most = SEPARATORS.into_iter().max_by_key(count);
-            return Ok((header, most.unwrap_or(b',')));
+            return Ok(SEPARATORS.into_iter().max_by_key(count).unwrap_or(b','));
         }
+        let blank = line.len();
+        text.consume(blank);
     }
 }
 
@@ -77,10 +66,8 @@ impl<'files> Table<'files> {
         read: Box<dyn Read + 'files>,
         names: Names,
     ) -> Result<Self, Problem> {
-        let row_bytes = Rc::new(Cell::new(ROW_BYTES_MAX));
-        let mut text = BufReader::new(Text::new(read, Rc::clone(&row_bytes)));
-        let (header, separator) =
-            read_header(&mut text).map_err(|error| failed(file, error.into(), 1))?;
+        let mut text = Text::new(read);
+        let separator = separator(&mut text).map_err(|error| failed(file, error.into()))?;
         let mut table = Self {
             file: file.to_owned(),
             columns: Vec::new(),
@@ -88,8 +75,7 @@ impl<'files> Table<'files> {
                 .has_headers(false)
                 .flexible(true)
                 .delimiter(separator)
-                .from_reader(Cursor::new(header).chain(text)),
-            row_bytes,
+                .from_reader(text),
             record: StringRecord::new(),
             line: 0,
             rows: 0,
@@ -264,39 +250,30 @@ impl<'files> Table<'files> {
         Problem::of_file(&self.file, what, fix)
     }
 
-    /// Reads a record, and finds the line on which it begins. Empty lines precede it unseen, so the line is counted back
-    /// from its end.
+    /// Reads a record, and finds the line on which it begins. The text is read a line at a time, so that the last
+    /// one that was read ends the record.
     fn read(&mut self) -> Result<bool, Problem> {
-        let first_unread = self.reader.position().line();
-        self.row_bytes.set(ROW_BYTES_MAX);
-        match self.reader.read_record(&mut self.record) {
-            Ok(false) => Ok(false),
-            Ok(true) => {
-                let breaks = self.record.iter().flat_map(str::bytes);
-                let breaks = breaks.filter(|&byte| byte == b'\n').count() as u64;
-                let next = self.reader.position().line();
-                self.line = next.saturating_sub(breaks + 1);
-                Ok(true)
-            }
-            Err(error) => Err(failed(&self.file, error, first_unread)),
-        }
+        self.reader.get_mut().begin_row();
+        let read = self.reader.read_record(&mut self.record);
+        let read = read.map_err(|error| failed(&self.file, error))?;
+        let breaks = self.record.iter().flat_map(str::bytes);
+        let breaks = breaks.filter(|&byte| byte == b'\n').count() as u64;
+        self.line = self.reader.get_ref().line() - breaks;
+        Ok(read)
     }
 }
 
-fn failed(file: &str, error: csv::Error, line: u64) -> Problem {
+fn failed(file: &str, error: csv::Error) -> Problem {
     let ErrorKind::Io(error) = error.into_kind() else {
         let what = "the file cannot be read";
         return Problem::of_file(file, what, "check that it is a CSV file");
     };
-    let text = error.get_ref().and_then(|error| error.downcast_ref());
-    let (line, fix) = match text {
-        Some(&TextError::Encoding { line, .. }) => (line, "save the file as UTF-8 CSV"),
-        Some(TextError::RowTooLong) => (line, "close the quotation mark in this row"),
-        None => (0, "check the file"),
-    };
-    Problem {
-        line,
-        ..Problem::of_file(file, error.to_string(), fix)
+    match error.downcast::<Problem>() {
+        Ok(problem) => Problem {
+            file: file.to_owned(),
+            ..problem
+        },
+        Err(error) => Problem::of_file(file, error.to_string(), "check the file"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the rows of a CSV file.
 
 use super::*;
+use crate::roster::text::ROW_BYTES_MAX;
 
 fn open(text: &str) -> Result<Table<'_>, Problem> {
     Table::open("file.csv", Box::new(text.as_bytes()), Names::Exact)

@@ -1,146 +1,115 @@
 //! The text of a roster file: UTF-8 with line feeds, and bounded.
 
 use std::{
-    cell::Cell,
-    io::{self, Read},
-    rc::Rc,
+    io::{self, BufRead, BufReader, Bytes, Read},
+    iter::Peekable,
 };
 
-/// The bytes that are read at once.
-const CHUNK_BYTES: usize = 8 * 1024;
+use super::findings::Problem;
+
+/// The most bytes of a row: more is a quotation mark that is not closed.
+pub(super) const ROW_BYTES_MAX: usize = 128 * 1024;
 /// The byte order mark in UTF-8, which Excel writes.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// The reason why a text cannot be read on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TextError {
-    /// A byte is no part of UTF-8 text.
-    #[error("byte {byte} of the line is not UTF-8")]
-    Encoding {
-        /// The line, from 1.
-        line: u64,
-        /// The byte of the line, from 1.
-        byte: u64,
-    },
-    /// A row has more bytes than the reader of rows allows.
-    #[error("the row does not end")]
-    RowTooLong,
-}
-
-/// Reads UTF-8 text: skips one byte order mark, refuses other encodings and zero bytes by their place, turns every line
-/// end into a line feed, ends the last line, and stops at the bounds.
-pub(super) struct Text<R> {
-    inner: R,
-    /// The bytes that were read; those of an incomplete character stay for the next time.
-    raw: Vec<u8>,
-    ready: Vec<u8>,
+/// Reads UTF-8 text, a line at a time: skips one byte order mark, refuses other encodings and zero bytes by their place,
+/// turns every line end into a line feed, ends the last line, and stops at the bound of a row. Errors contain a
+/// [`Problem`] without the name of the file.
+pub(super) struct Text<R: Read> {
+    bytes: Peekable<Bytes<BufReader<R>>>,
+    /// The line with its line feed.
+    line: Vec<u8>,
     taken: usize,
-    line: u64,
-    byte: u64,
-    begun: bool,
-    after_return: bool,
-    ended: bool,
-    /// The bytes that may still be read for the current row.
-    row_bytes: Rc<Cell<usize>>,
+    /// The number of lines that were read.
+    lines: u64,
+    row_line: u64,
+    row_bytes: usize,
 }
 
 impl<R: Read> Text<R> {
-    pub(super) fn new(inner: R, row_bytes: Rc<Cell<usize>>) -> Self {
+    pub(super) fn new(inner: R) -> Self {
         Self {
-            inner,
-            raw: Vec::with_capacity(CHUNK_BYTES),
-            ready: Vec::with_capacity(CHUNK_BYTES),
+            bytes: BufReader::new(inner).bytes().peekable(),
+            line: Vec::new(),
             taken: 0,
-            line: 1,
-            byte: 0,
-            begun: false,
-            after_return: false,
-            ended: false,
-            row_bytes,
+            lines: 0,
+            row_line: 1,
+            row_bytes: 0,
         }
     }
 
-    /// Reads the next chunk into `ready`.
-    fn fill(&mut self) -> io::Result<()> {
-        self.ready.clear();
+    /// Returns the number of the last line that was read, from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.lines
+    }
+
+    /// Bounds the bytes that are read from here to the next call.
+    pub(super) fn begin_row(&mut self) {
+        self.row_line = self.lines + 1;
+        self.row_bytes = 0;
+    }
+
+    /// Reads the next line; an empty one, without a line feed, at the end.
+    fn read_line(&mut self) -> io::Result<()> {
+        self.line.clear();
         self.taken = 0;
-        let mut chunk = [0; CHUNK_BYTES];
-        let read = self.inner.read(&mut chunk)?;
-        if read == 0 {
-            self.ended = true;
-            if !self.raw.is_empty() {
-                return Err(self.wrong_byte());
-            }
-            if self.byte > 0 {
-                self.ready.push(b'\n');
-            }
-            return Ok(());
-        }
-        let left = self.row_bytes.get().checked_sub(read);
-        self.row_bytes
-            .set(left.ok_or_else(|| failed(TextError::RowTooLong))?);
-        self.raw.extend(chunk.iter().take(read));
-        let (valid, wrong) = match std::str::from_utf8(&self.raw) {
-            Ok(_) => (self.raw.len(), false),
-            Err(error) => (error.valid_up_to(), error.error_len().is_some()),
-        };
-        let rest = self.raw.split_off(valid);
-        let text = std::mem::replace(&mut self.raw, rest);
-        self.accept(&text)?;
-        if wrong {
-            return Err(self.wrong_byte());
-        }
-        Ok(())
-    }
-
-    fn accept(&mut self, text: &[u8]) -> io::Result<()> {
-        let marked = !self.begun && text.starts_with(BYTE_ORDER_MARK);
-        self.begun |= !text.is_empty();
-        let skipped = if marked { BYTE_ORDER_MARK.len() } else { 0 };
-        for &byte in text.iter().skip(skipped) {
-            let after_return = std::mem::replace(&mut self.after_return, byte == b'\r');
-            match byte {
-                b'\n' if after_return => {}
-                b'\n' | b'\r' => {
-                    self.line += 1;
-                    self.byte = 0;
-                    self.ready.push(b'\n');
+        loop {
+            match self.bytes.next().transpose()? {
+                None if self.line.is_empty() => return Ok(()),
+                None | Some(b'\n') => break,
+                Some(b'\r') => {
+                    self.bytes.next_if(|next| matches!(next, Ok(b'\n')));
+                    break;
                 }
-                // UTF-16 without a mark would otherwise pass as UTF-8.
-                0 => return Err(self.wrong_byte()),
-                other => {
-                    self.byte += 1;
-                    self.ready.push(other);
-                }
+                Some(byte) => self.line.push(byte),
+            }
+            if self.row_bytes + self.line.len() > ROW_BYTES_MAX {
+                let fix = "close the quotation mark in this row";
+                return Err(failed(self.row_line, "the row does not end", fix));
             }
         }
+        self.lines += 1;
+        if self.lines == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+            self.line.drain(..BYTE_ORDER_MARK.len());
+        }
+        let valid = std::str::from_utf8(&self.line);
+        let valid = valid.map_or_else(|error| error.valid_up_to(), str::len);
+        // UTF-16 without a mark would otherwise pass as UTF-8.
+        let zero = self.line.iter().position(|byte| *byte == 0);
+        let wrong = zero.map_or(valid, |zero| zero.min(valid));
+        if wrong < self.line.len() {
+            let what = format!("byte {} of the line is not UTF-8", wrong + 1);
+            return Err(failed(self.lines, what, "save the file as UTF-8 CSV"));
+        }
+        self.line.push(b'\n');
+        self.row_bytes += self.line.len();
         Ok(())
-    }
-
-    /// Returns the error of the byte after the accepted ones.
-    fn wrong_byte(&self) -> io::Error {
-        failed(TextError::Encoding {
-            line: self.line,
-            byte: self.byte + 1,
-        })
     }
 }
 
-fn failed(error: TextError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
+fn failed(line: u64, what: impl Into<String>, fix: &str) -> io::Error {
+    let problem = Problem::of_file("", what, fix);
+    io::Error::other(Problem { line, ..problem })
+}
+
+impl<R: Read> BufRead for Text<R> {
+    /// Returns the rest of a line, never of two.
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.taken == self.line.len() {
+            self.read_line()?;
+        }
+        Ok(self.line.get(self.taken..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.taken += count;
+    }
 }
 
 impl<R: Read> Read for Text<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.taken == self.ready.len() && !self.ended {
-            self.fill()?;
-        }
-        let rest = self.ready.get(self.taken..).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        for (to, from) in buffer.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        self.taken += count;
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
         Ok(count)
     }
 }
@@ -149,25 +118,17 @@ impl<R: Read> Read for Text<R> {
 mod tests {
     use super::*;
 
-    /// Returns the text that is read of these bytes, a byte at a time and all at once.
-    fn read(bytes: &[u8]) -> Result<String, TextError> {
+    /// Returns the text that is read of these bytes, or what is said of them, a byte at a time and all at once.
+    fn read(bytes: &[u8]) -> Result<String, String> {
         let whole = read_by(bytes);
         assert_eq!(read_by(OneByOne(bytes)), whole);
         whole
     }
 
-    fn read_by(bytes: impl Read) -> Result<String, TextError> {
+    fn read_by(bytes: impl Read) -> Result<String, String> {
         let mut text = String::new();
-        let allowed = Rc::new(Cell::new(usize::MAX));
-        match Text::new(bytes, allowed).read_to_string(&mut text) {
-            Ok(_) => Ok(text),
-            Err(error) => Err(error
-                .get_ref()
-                .unwrap()
-                .downcast_ref::<TextError>()
-                .unwrap()
-                .clone()),
-        }
+        let read = Text::new(bytes).read_to_string(&mut text);
+        read.map(|_| text).map_err(|error| error.to_string())
     }
 
     struct OneByOne<'a>(&'a [u8]);
@@ -187,7 +148,12 @@ mod tests {
 
     #[test]
     fn encoding_another_one_is_refused_by_line_and_byte() {
-        let at = |line, byte| Err(TextError::Encoding { line, byte });
+        let at = |line: u64, byte: u64| {
+            let fix = "save the file as UTF-8 CSV";
+            Err(format!(
+                ":{line}: byte {byte} of the line is not UTF-8; {fix}"
+            ))
+        };
         assert_eq!(read(b"a,b\r\nZo\xEB,c\r\n"), at(2, 3));
         assert_eq!(read(b"\xFF\xFEa\0"), at(1, 1));
         assert_eq!(read(b"a\0b\0"), at(1, 2));
