@@ -35,8 +35,9 @@ fn encoding_a_byte_order_mark_is_no_part_of_the_first_name() {
 #[test]
 fn encoding_another_one_is_told_by_line_and_byte() {
     let bytes: &[u8] = b"a,b\nZo\xEB,c\n";
-    let problem = Table::open("users.csv", Box::new(bytes), Names::Exact);
-    let problem = problem.err().unwrap();
+    let mut table = Table::open("users.csv", Box::new(bytes), Names::Exact).unwrap();
+    let problem = table.advance(&mut Findings::default());
+    let problem = problem.unwrap_err();
     let said = "users.csv:2: byte 3 of the line is not UTF-8; save the file as UTF-8 CSV";
     assert_eq!(problem.to_string(), said);
 }
