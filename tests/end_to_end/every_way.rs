@@ -108,6 +108,27 @@ async fn r4_preview_says_what_would_happen_and_changes_nothing(homeroom) {
 }
 
 on_both_engines! {
+async fn r4_preview_says_why_a_person_would_wait(homeroom) {
+    let school = homeroom.school().await;
+    let (code, url) = (school.class_code().await.code, school.join_url().await.url);
+    homeroom.outcome("removed", &code).await;
+    school.teacher.done(REMOVE, json!({"name": format!("{}/members/removed", school.class)})).await;
+    let cause = async |user: &str, credential: &str| {
+        homeroom.user(user).preview(credential).await.unwrap().approval_cause()
+    };
+    assert_eq!(cause("student-1", &code).await, Cause::Unspecified);
+    assert_eq!(cause("student-1", &url).await, Cause::JoinUrl);
+    assert_eq!(cause("removed", &code).await, Cause::RemovedBefore);
+    homeroom.advance(TimeDelta::days(15));
+    assert_eq!(cause("student-1", &code).await, Cause::CodeLocked);
+    // Who waits already waits for the first cause.
+    homeroom.queued("student-1", &url).await;
+    assert_eq!(cause("student-1", &code).await, Cause::JoinUrl);
+    assert_eq!(school.waiting().await.len(), 1);
+}
+}
+
+on_both_engines! {
 async fn r7_leaving_a_class_frees_no_seat_leaving_the_organization_frees_it_and_closes_requests(homeroom) {
     let school = homeroom.school_named("hamilton", 5).await;
     let chemistry = school.another_class("chemistry").await;

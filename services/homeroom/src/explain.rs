@@ -50,12 +50,18 @@ const RULES: [(&str, &[&str]); 13] = [
 /// What may be wrong with a credential that opens nothing, beyond the service's own words.
 const PREFIX_HINT: &str =
     "an enrollment code that was typed without its prefix needs --organization";
-/// The causes of approval of an invitation that does not always need it. The service does not tell which one it is.
-const APPROVAL_CAUSES: [&str; 4] = [
-    "a request of the person waits already",
-    "it is a class code, and it is locked",
-    "staff removed the person after it was made",
-    "somebody is guessing, and for now enrollment codes and phrases need approval",
+/// The causes of approval.
+const APPROVAL_CAUSES: [(&str, &str); 4] = [
+    ("JOIN_URL", "it is a join URL, which always needs it"),
+    ("CODE_LOCKED", "it is a class code, and it is locked"),
+    (
+        "REMOVED_BEFORE",
+        "staff removed the person after it was made",
+    ),
+    (
+        "GUESS_GUARD",
+        "somebody is guessing, and for now enrollment codes and phrases need it",
+    ),
 ];
 /// The number of rules above that are invitations' own. Membership judges the others, and tells only the first that
 /// fails.
@@ -122,7 +128,10 @@ fn told(preview: &Value) -> Vec<String> {
     };
     lines.push(format!("{:<14}{outcome}", "outcome"));
     if text("outcome") == "PENDING_APPROVAL" {
-        lines.extend(approval_causes(preview));
+        let cause = text("approvalCause");
+        let known = APPROVAL_CAUSES.iter().find(|(name, _)| *name == cause);
+        let because = known.map_or(cause, |(_, because)| because);
+        lines.push(format!("{:<14}is needed because {because}", "approval"));
     }
     let failures = preview["failures"].as_array().cloned().unwrap_or_default();
     let failure = |reasons: &[&str]| {
@@ -152,24 +161,10 @@ fn told(preview: &Value) -> Vec<String> {
     lines
 }
 
-/// Returns the lines that say why a person would wait for approval, as far as the answer tells.
-fn approval_causes(preview: &Value) -> Vec<String> {
-    // Only a join URL entitles nobody to register.
-    if preview["grantsSignUp"] == false {
-        return vec![format!(
-            "{:<14}it is a join URL, which always needs it",
-            "approval"
-        )];
-    }
-    let causes = APPROVAL_CAUSES
-        .iter()
-        .map(|cause| format!("{:<14}- {cause}", ""));
-    let head = format!("{:<14}is needed for one of these causes:", "approval");
-    std::iter::once(head).chain(causes).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use homeroom_api::membership::v1::join_request::Cause;
+
     use super::*;
 
     /// Returns the lines without colors.
@@ -180,20 +175,29 @@ mod tests {
     }
 
     #[test]
-    fn c9_approval_of_a_join_url_is_told_from_approval_for_other_causes() {
-        let of = |grants_sign_up: bool| {
-            plain(&json!({"outcome": "PENDING_APPROVAL", "grantsSignUp": grants_sign_up}))
-        };
-        let (url, code) = (of(false), of(true));
-        assert_eq!(url[0], "outcome       the person would wait for approval");
+    fn the_cause_of_approval_is_told() {
+        let of =
+            |cause: &str| plain(&json!({"outcome": "PENDING_APPROVAL", "approvalCause": cause}));
+        let locked = of("CODE_LOCKED");
         assert_eq!(
-            url[1],
-            "approval      it is a join URL, which always needs it"
+            locked[0],
+            "outcome       the person would wait for approval"
         );
-        assert_eq!(code[1], "approval      is needed for one of these causes:");
-        assert_eq!(code.len(), url.len() + APPROVAL_CAUSES.len());
-        let admitted = plain(&json!({"outcome": "ADMITTED", "grantsSignUp": false}));
+        assert_eq!(
+            locked[1],
+            "approval      is needed because it is a class code, and it is locked"
+        );
+        let newer = of("SOMETHING_NEW");
+        assert_eq!(newer[1], "approval      is needed because SOMETHING_NEW");
+        let admitted = plain(&json!({"outcome": "ADMITTED"}));
         assert!(!admitted.iter().any(|line| line.starts_with("approval")));
+    }
+
+    #[test]
+    fn every_cause_of_the_contract_has_its_sentence() {
+        let causes = (1..).map_while(|number| Cause::try_from(number).ok());
+        let names: Vec<_> = causes.map(|cause| cause.as_str_name()).collect();
+        assert_eq!(names, APPROVAL_CAUSES.map(|(name, _)| name));
     }
 
     #[test]

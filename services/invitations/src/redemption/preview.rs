@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission};
+use homeroom_api::{
+    common::v1::ErrorReason,
+    membership::v1::{Permission, join_request::Cause},
+};
 use homeroom_kit::{Error, Result, auth::Caller};
 
 use super::{
@@ -149,6 +152,9 @@ impl Redemptions {
                 organization_display_name: admission.organization_display_name,
                 class_display_name: admission.class_display_name,
                 failures,
+                approval_cause: admission
+                    .join_request
+                    .map_or(Cause::Unspecified, |request| request.cause()),
             });
         }
         Err(not_known_yet())
@@ -235,6 +241,7 @@ impl Redemptions {
             organization_display_name: access.organization_display_name,
             class_display_name: access.class_display_name,
             failures,
+            approval_cause: Cause::Unspecified,
         })
     }
 }

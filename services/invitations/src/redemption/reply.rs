@@ -8,7 +8,7 @@ use homeroom_api::{
         batch_redeem_response, preview_redemption_response::Failure, redeem_response,
         redemption::State,
     },
-    membership::v1::{JoinRequest, Member},
+    membership::v1::{JoinRequest, Member, join_request::Cause},
     names::{OrganizationName, Place, RedemptionName},
 };
 use homeroom_kit::{
@@ -85,6 +85,8 @@ pub struct Preview {
     pub class_display_name: String,
     /// Every rule that would refuse the person; only for staff.
     pub failures: Vec<ErrorReason>,
+    /// The cause for which the person would wait, or waits already.
+    pub approval_cause: Cause,
 }
 
 /// Returns the sentence for a reason: it says what to do next.
@@ -233,6 +235,7 @@ pub(crate) fn preview_response(preview: Preview) -> PreviewRedemptionResponse {
         survives_sign_up: policy.survives_sign_up,
         may_be_public: policy.may_be_public,
         failures: preview.failures.into_iter().map(failure).collect(),
+        approval_cause: preview.approval_cause.into(),
     }
 }
 

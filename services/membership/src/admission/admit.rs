@@ -17,6 +17,8 @@ use homeroom_kit::{
 };
 
 use super::plan::{Admission, Plan};
+use uuid::Uuid;
+
 use crate::{
     app::App,
     domain::{
@@ -299,9 +301,8 @@ fn admit_one(
             None
         }
         Decision::Queue(cause) => {
-            let filed = new_request(request, cause, now, random);
-            let id = filed.id;
-            plan.file(filed);
+            let id = new_id_at(now, random);
+            plan.file(new_request(request, id, cause, now));
             Some(id)
         }
         Decision::Answer(Outcome::AlreadyPending) => {
@@ -333,15 +334,16 @@ fn tell(plan: &mut Plan, request: &AdmitRequest, decision: Decision) {
     }
 }
 
-fn new_request(
+/// Returns the request that a redemption files.
+pub(super) fn new_request(
     request: &AdmitRequest,
+    id: Uuid,
     cause: Cause,
     now: DateTime<Utc>,
-    random: &dyn Randomness,
 ) -> JoinRequest {
     JoinRequest {
         place: request.place.clone(),
-        id: new_id_at(now, random),
+        id,
         user: request.user.clone(),
         particulars: request.particulars.clone(),
         state: State::Pending,

@@ -2,12 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use homeroom_kit::Result;
+use uuid::Uuid;
 
 use super::{
-    admit::{AdmitRequest, Admitted, answer, decide_one, load},
+    admit::{AdmitRequest, Admitted, answer, decide_one, load, new_request},
     plan::{Admission, Plan},
 };
-use crate::{app::App, domain::admission::Outcome};
+use crate::{
+    app::App,
+    domain::admission::{Decision, Outcome},
+};
 
 impl App {
     /// Returns the answer that each redemption would get now, independently of the others. Takes no locks and writes
@@ -29,9 +33,14 @@ impl App {
 
 fn preview_one(plan: &Plan, request: &AdmitRequest, now: DateTime<Utc>) -> Result<Admission> {
     let decision = decide_one(plan, request, now)?;
-    let mut preview = answer(plan, request, decision);
-    if preview.outcome == Outcome::AlreadyPending && preview.join_request.is_none() {
-        preview.join_request = plan.waiting(&request.person()).cloned();
-    }
-    Ok(preview)
+    let answer = answer(plan, request, decision);
+    let waiting = match decision {
+        Decision::Queue(cause) => Some(new_request(request, Uuid::nil(), cause, now)),
+        Decision::Answer(Outcome::AlreadyPending) => plan.waiting(&request.person()).cloned(),
+        _ => None,
+    };
+    Ok(Admission {
+        join_request: answer.join_request.or(waiting),
+        ..answer
+    })
 }
