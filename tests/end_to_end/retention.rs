@@ -89,12 +89,17 @@ on_both_engines! {
 async fn f9_p1_p4_r6_old_redemptions_lose_names_and_keep_their_outcomes(homeroom) {
     let school = homeroom.school().await;
     let code = school.class_code().await.code;
-    // Given Ada, who came in by a code, Kim, who was let in from the queue, and Pat, who still waits,
+    // Given Ada, who came in by a code, Kim, who was let in from the queue, Pat, who still waits,
     let ada = homeroom.user_with(Claims { name: NAME, email: "ada@hamiltonschools.org", email_verified: true, external_id: "S-0815", ..Claims::of("ada") });
     let redemption = ada.redeem(&code).await.unwrap().redemption;
     let url = school.join_url().await.url;
     homeroom.queued("kim", &url).await;
     approve(&school).await;
+    // and Zoe, who was denied;
+    let zoe = homeroom.user_with(Claims { name: "Zoe Stranger", ..Claims::of("zoe") });
+    zoe.redeem(&url).await.unwrap();
+    let denied = school.waiting().await.remove(0);
+    school.teacher.done("JoinRequestService.DenyJoinRequest", json!({"name": denied.name})).await;
     assert_audited_soon(homeroom).await;
     homeroom.advance(TimeDelta::days(80));
     homeroom.queued("pat", &url).await;
@@ -110,6 +115,7 @@ async fn f9_p1_p4_r6_old_redemptions_lose_names_and_keep_their_outcomes(homeroom
     for text in [NAME, "ada@hamiltonschools.org", "S-0815"] {
         assert_eq!(holders(text).await, ["membership.organization_members"]);
     }
+    assert!(holders("Zoe Stranger").await.is_empty());
     let read: Redemption = ada.ask("RedemptionService.GetRedemption", json!({"name": redemption})).await;
     assert_eq!((read.state(), read.user.as_str()), (State::Committed, "ada"));
     let member = json!({"name": format!("{}/members/ada", school.class)});

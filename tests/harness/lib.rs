@@ -28,6 +28,7 @@ use homeroom_kit::{
     keys::KeyRing,
     random::{SharedRandomness, SystemRandomness, new_id},
     retention::kept_since,
+    service::Settings,
     shutdown::Shutdown,
 };
 use homeroom_membership as membership;
@@ -173,8 +174,8 @@ impl Homeroom {
     }
 
     /// Deletes what is past these days, as the periodic work does: events of both services, and the particulars in
-    /// redemptions.
-    pub async fn delete_what_is_older(&self, events_days: u32, redemptions_days: u32) {
+    /// redemptions and in ended join requests.
+    pub async fn delete_what_is_older(&self, events_days: u32, persons_days: u32) {
         let apps = {
             let services = self.services.lock().unwrap();
             let (membership, invitations) = services.as_ref().unwrap();
@@ -184,8 +185,8 @@ impl Homeroom {
         let before = kept_since(invitations.clock.now(), events_days);
         while membership.store.prune_events(before).await.unwrap() {}
         while invitations.store.prune_events(before).await.unwrap() {}
-        let forget = async || invitations.forget_persons_once(redemptions_days).await;
-        while forget().await.unwrap() {}
+        while invitations.forget_persons_once(persons_days).await.unwrap() {}
+        while membership.forget_persons_once(persons_days).await.unwrap() {}
     }
 
     /// Returns their databases.
@@ -313,10 +314,10 @@ pub fn configured(databases: &Databases, clock: SharedClock) -> Configured {
     let [membership, invitations] = Service::BOTH.map(|service| {
         let keys = Arc::new(KeyRing::generate(&random).unwrap());
         let url = databases.url_of(service).clone();
-        membership::Config::local(url, verifier.clone(), keys)
+        Settings::local(url, verifier.clone(), keys)
     });
     Configured {
-        membership,
+        membership: membership.into(),
         invitations: invitations::Config {
             redis_url: databases.redis.clone(),
             // A busy machine must not decide whether Redis counts as unreachable.

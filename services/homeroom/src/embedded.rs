@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) connections_max: usize,
     /// The days for which both services keep their events; None: for ever.
     pub(crate) retention_events_days: Option<u32>,
+    /// The days for which ended join requests keep the person's particulars; None: for ever.
+    pub(crate) retention_join_requests_days: Option<u32>,
     /// How long invitations keeps logs and particulars.
     pub(crate) retention: Retention,
 }
@@ -84,11 +86,14 @@ impl Embedded {
 
         let membership_shutdown = shutdown.followed_by();
         let membership = homeroom_membership::start(
-            service(
-                settings.membership,
-                MEMBERSHIP_DATABASE_FILE,
-                material.membership_keys,
-            )?,
+            homeroom_membership::Config {
+                service: service(
+                    settings.membership,
+                    MEMBERSHIP_DATABASE_FILE,
+                    material.membership_keys,
+                )?,
+                retention_join_requests_days: settings.retention_join_requests_days,
+            },
             dependencies(),
             membership_shutdown.clone(),
         )

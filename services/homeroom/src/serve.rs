@@ -11,6 +11,7 @@ use homeroom_kit::{
     shutdown::Shutdown,
     telemetry,
 };
+use homeroom_membership::app::retention::read_join_requests_days;
 
 use crate::{
     Failure,
@@ -28,26 +29,19 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
             return Err(beyond_loopback(flag, address).into());
         }
     }
-    let (connections_max, trusted_proxies, retention_events_days, retention) = start(|reader| {
-        (
-            server::read_connections_max(reader),
-            TrustedProxies::read(reader),
-            read_events_days(reader),
-            Retention::read(reader),
-        )
+    let settings = start(|reader| Settings {
+        membership: arguments.membership,
+        invitations: arguments.invitations,
+        public_url: arguments.public_url.clone(),
+        trusted_proxies: TrustedProxies::read(reader),
+        connections_max: server::read_connections_max(reader),
+        retention_events_days: read_events_days(reader),
+        retention_join_requests_days: read_join_requests_days(reader),
+        retention: Retention::read(reader),
     })?;
     let shutdown = Shutdown::on_signals()?;
     let folder = DataFolder::open_or_create(&arguments.data)?;
     let _taken = folder.lock()?;
-    let settings = Settings {
-        membership: arguments.membership,
-        invitations: arguments.invitations,
-        public_url: arguments.public_url.clone(),
-        trusted_proxies,
-        connections_max,
-        retention_events_days,
-        retention,
-    };
     let starting = Box::pin(Embedded::start(&folder, settings, shutdown.clone()));
     let Some(embedded) = shutdown.unless_begun(starting).await else {
         return Ok(());

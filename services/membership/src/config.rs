@@ -8,10 +8,13 @@ use homeroom_kit::{
     service::Settings,
 };
 
+use crate::app::retention::read_join_requests_days;
+
 /// The settings that only this service has, for its command line.
 pub const SETTINGS: &str = "\
 LISTEN_ADDRESS where to listen; 127.0.0.1:50051 if unset
-INVITATIONS_JWKS_FILE the public keys of the invitations service, where JWKS_FILE does not hold them";
+INVITATIONS_JWKS_FILE the public keys of the invitations service, where JWKS_FILE does not hold them
+RETENTION_JOIN_REQUESTS_DAYS days for which ended join requests keep names and addresses, 30 to 3650; unset: for ever";
 
 /// The address to listen on if none is set.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_051);
@@ -23,10 +26,36 @@ const INVITATIONS_KEYS: ServiceKeys = ServiceKeys {
     subject: "homeroom-invitations",
 };
 
-/// Reads all settings, and reports all mistakes together.
-pub fn read_config(mut reader: Reader) -> Result<Settings, ConfigErrors> {
-    let settings = Settings::read(&mut reader, DEFAULT_LISTEN, Some(INVITATIONS_KEYS));
-    reader.finish_with(settings)
+/// The settings that the service needs to start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The settings that every service has.
+    pub service: Settings,
+    /// The days for which an ended join request keeps the person's particulars; None: for ever.
+    /// `RETENTION_JOIN_REQUESTS_DAYS`
+    pub retention_join_requests_days: Option<u32>,
+}
+
+impl Config {
+    /// Reads all settings, and reports all mistakes together.
+    pub fn read(mut reader: Reader) -> Result<Self, ConfigErrors> {
+        let service = Settings::read(&mut reader, DEFAULT_LISTEN, Some(INVITATIONS_KEYS));
+        let retention_join_requests_days = read_join_requests_days(&mut reader);
+        Ok(Self {
+            retention_join_requests_days,
+            ..Self::from(reader.finish_with(service)?)
+        })
+    }
+}
+
+impl From<Settings> for Config {
+    /// Returns the configuration that keeps everything for ever.
+    fn from(service: Settings) -> Self {
+        Self {
+            service,
+            retention_join_requests_days: None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -48,8 +77,9 @@ mod tests {
             ("CONNECTIONS_MAX", "15"),
             ("METRICS_LISTEN_ADDRESS", "0.0.0.0:9464"),
             ("RETENTION_EVENTS_DAYS", "29"),
+            ("RETENTION_JOIN_REQUESTS_DAYS", "29"),
         ];
-        let ConfigErrors(errors) = read_config(Reader::new(&source)).unwrap_err();
+        let ConfigErrors(errors) = Config::read(Reader::new(&source)).unwrap_err();
         let named: Vec<&str> = errors
             .iter()
             .filter_map(|error| error.split(' ').next())
@@ -65,6 +95,7 @@ mod tests {
             "RETENTION_EVENTS_DAYS",
             "METRICS_LISTEN_ADDRESS",
             "LISTEN_ADDRESS",
+            "RETENTION_JOIN_REQUESTS_DAYS",
         ];
         assert_eq!(named, expected);
     }
@@ -96,8 +127,11 @@ mod tests {
             ("TOKEN_AUDIENCE", "homeroom"),
             ("CONNECTIONS_MAX", "16"),
             ("RETENTION_EVENTS_DAYS", "3650"),
+            ("RETENTION_JOIN_REQUESTS_DAYS", "30"),
         ];
-        let config = read_config(Reader::new(&source)).unwrap();
+        let config = Config::read(Reader::new(&source)).unwrap();
+        assert_eq!(config.retention_join_requests_days, Some(30));
+        let config = config.service;
         assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
         assert_eq!(config.connections_max, 16);
         assert_eq!(config.retention_events_days, Some(3_650));

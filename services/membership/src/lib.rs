@@ -11,8 +11,8 @@ mod grpc;
 mod service;
 pub mod store;
 
-pub use config::{SETTINGS, read_config};
-pub use homeroom_kit::service::{Dependencies, Settings as Config, StartError};
+pub use config::{Config, SETTINGS};
+pub use homeroom_kit::service::{Dependencies, StartError};
 pub use service::{Service, migrate, start};
 
 /// The name of this service in the page tokens of its feed, in failpoints and in metrics.

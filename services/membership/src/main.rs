@@ -3,7 +3,7 @@
 use std::{process::ExitCode, sync::Arc};
 
 use homeroom_kit::{clock::SystemClock, service};
-use homeroom_membership::{SETTINGS, migrate, read_config, start};
+use homeroom_membership::{Config, SETTINGS, migrate, start};
 
 fn main() -> ExitCode {
     let about = "Organizations, classes, members, seats and the approval queue of Homeroom.";
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
                 "membership",
                 settings,
                 Arc::new(SystemClock),
-                read_config,
+                Config::read,
                 start,
             )
             .await

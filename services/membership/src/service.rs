@@ -7,13 +7,13 @@ use homeroom_kit::{
     database::{OpenError, Options, Url},
     metrics::gauged,
     request_ids::forgotten_before,
-    service::{self, Dependencies, Settings, StartError, Workers},
+    service::{self, Dependencies, StartError, Workers},
     shutdown::Shutdown,
 };
 
-use crate::{SERVICE, app::App, grpc, store};
+use crate::{Config, SERVICE, app::App, grpc, store};
 
-/// The interval between searches for request ids that may be forgotten, and for events past their retention.
+/// The interval between searches for request ids that may be forgotten, and for data past its retention.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 /// Maximum number of request ids that one transaction forgets.
 const PRUNE_BATCH: u32 = 1_000;
@@ -38,10 +38,11 @@ pub async fn migrate(url: &Url) -> Result<(), OpenError> {
 
 /// Starts the service. Nothing is bound before settings, database and schema are checked.
 pub async fn start(
-    settings: Settings,
+    config: Config,
     dependencies: Dependencies,
     shutdown: Shutdown,
 ) -> Result<Service, StartError> {
+    let settings = &config.service;
     let options = settings.check(&dependencies).await?;
     let (url, migrate) = (&settings.database_url, settings.migrate_at_start);
     let store = store::open(url, Options::default(), migrate).await?;
@@ -50,16 +51,22 @@ pub async fn start(
     let app = App::new(store, dependencies.clock, dependencies.random, keys);
     let app = Arc::new(app);
     let services = grpc::services(&app, &shutdown).await;
-    let workers = workers(&app, settings.retention_events_days, &shutdown);
-    service::start(SERVICE, &settings, options, services, workers, shutdown).await
+    let workers = workers(&app, &config, &shutdown);
+    service::start(SERVICE, settings, options, services, workers, shutdown).await
 }
 
-fn workers(app: &Arc<App>, events_days: Option<u32>, shutdown: &Shutdown) -> Workers<App> {
+fn workers(app: &Arc<App>, config: &Config, shutdown: &Shutdown) -> Workers<App> {
     let mut workers = Workers::new(app, &app.store, &app.writes, &app.random, shutdown);
     workers.spawn("prune", PRUNE_INTERVAL, |app| async move {
         Ok(app.prune_request_ids_once().await? >= u64::from(PRUNE_BATCH))
     });
+    let events_days = config.service.retention_events_days;
     workers.prune_events(PRUNE_INTERVAL, events_days, &app.clock);
+    if let Some(days) = config.retention_join_requests_days {
+        workers.spawn("persons", PRUNE_INTERVAL, move |app| async move {
+            app.forget_persons_once(days).await
+        });
+    }
     workers.spawn("expiry", EXPIRY_INTERVAL, |app| async move {
         app.expire_join_requests().await.map(|_| false)
     });
@@ -99,6 +106,7 @@ mod tests {
         clock::SystemClock,
         keys::KeyRing,
         random::SeededRandomness,
+        service::Settings,
     };
 
     use super::*;
@@ -116,7 +124,7 @@ mod tests {
             Arc::new(KeyRing::generate(random.as_ref()).unwrap()),
         );
         let dependencies = Dependencies { clock, random };
-        let Err(error) = start(config, dependencies, Shutdown::new()).await else {
+        let Err(error) = start(config.into(), dependencies, Shutdown::new()).await else {
             panic!("it must not start");
         };
         assert!(matches!(error, StartError::TokenKeys(_)), "{error}");

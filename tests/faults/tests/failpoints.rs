@@ -51,6 +51,7 @@ const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.rotate_keys",
     "invitations.take_queued",
     "membership.expire",
+    "membership.forget_persons",
 ];
 
 /// Calls from invitations to membership: each has `sending` and `answered`.

@@ -137,8 +137,8 @@ impl Stage {
             invitations: mut invitations_config,
             signer,
         } = configured(&databases, clock.clone());
-        membership_config.migrate_at_start = false;
-        membership_config.reflection = false;
+        membership_config.service.migrate_at_start = false;
+        membership_config.service.reflection = false;
         invitations_config.service.migrate_at_start = false;
         invitations_config.service.reflection = false;
         invitations_config.pauses = Pauses {
@@ -199,7 +199,7 @@ impl Stage {
                 let started = runtime.spawn(membership::start(config, dependencies, ordered));
                 let service = started.await.unwrap().unwrap();
                 // A restarted service keeps its address.
-                self.membership_config.listen = service.address();
+                self.membership_config.service.listen = service.address();
                 self.invitations_config.membership_url = format!("http://{}", service.address());
                 self.addresses[0] = service.address();
                 self.membership = Some(Running {

@@ -40,6 +40,7 @@ pub(crate) async fn run(arguments: &DemoArguments) -> Result<(), Failure> {
         trusted_proxies: TrustedProxies::default(),
         connections_max: CONNECTIONS_DEFAULT,
         retention_events_days: None,
+        retention_join_requests_days: None,
         retention: Retention::default(),
     };
     let starting = Box::pin(Embedded::start(&folder, settings, shutdown.clone()));
@@ -119,6 +120,7 @@ mod tests {
             trusted_proxies: TrustedProxies::default(),
             connections_max: CONNECTIONS_DEFAULT,
             retention_events_days: None,
+            retention_join_requests_days: None,
             retention: Retention::default(),
         };
         let embedded = Embedded::start(&folder, settings, Shutdown::new())

@@ -16,6 +16,7 @@ pub mod organization_members;
 pub mod organizations;
 pub mod refusals;
 pub mod remove_members;
+pub mod retention;
 pub mod rosters;
 pub mod rules;
 pub mod user_records;

@@ -107,6 +107,14 @@ homeroom_kit::statements! {
     );
     LAPSED = select() + "join_requests WHERE state = 'PENDING' AND expire_time <= $1 \
         AND organization_id = $2 ORDER BY expire_time LIMIT $3";
+    FORGET_PERSONS(on) = format!(
+        "UPDATE join_requests SET display_name = '', email = '', external_id = '', decide_note = '' \
+         WHERE (organization_id, class_id, request_id) IN ( \
+         SELECT organization_id, class_id, request_id FROM join_requests WHERE decide_time < $1 \
+         AND (display_name <> '' OR email <> '' OR external_id <> '' OR decide_note <> '') \
+         ORDER BY decide_time LIMIT $2{})",
+        on.skip_locked()
+    );
 }
 
 /// Reads join requests. [`Repository::save`] writes them.
@@ -193,5 +201,11 @@ impl Repository {
         limit: u32,
     ) -> Result<Vec<JoinRequest>> {
         self.0.all(&LAPSED, args![now, organization, limit]).await
+    }
+
+    /// Deletes the name, address and external id of the person, and the note, in up to `limit` requests that ended before
+    /// a time, the oldest first, except those that another transaction has locked. Returns their number.
+    pub async fn forget_persons(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        self.0.run(&FORGET_PERSONS, args![before, limit]).await
     }
 }

@@ -23,6 +23,7 @@ mod outlive;
 mod plans;
 mod queue;
 mod races;
+mod retention;
 #[path = "../support/mod.rs"]
 mod support;
 mod told;

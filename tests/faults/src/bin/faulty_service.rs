@@ -101,7 +101,7 @@ async fn run() -> Result<(), Failure> {
                 "membership",
                 settings,
                 clock,
-                membership::read_config,
+                membership::Config::read,
                 membership::start,
             )
             .await
