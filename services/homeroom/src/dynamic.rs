@@ -14,7 +14,7 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
-use crate::{Failure, connect::Service, similar::choices};
+use crate::{Failure, connect::Service, similar::by_similarity};
 
 /// The contract, as the reflection service describes it.
 #[derive(Debug, Clone)]
@@ -110,7 +110,7 @@ fn known_fields(request: &MessageDescriptor, path: &Path, error: &str) -> Option
     }
     let fields: Vec<_> = message.fields().collect();
     let names: Vec<&str> = fields.iter().map(FieldDescriptor::json_name).collect();
-    let (message, names) = (message.name(), choices(written, &names));
+    let (message, names) = (message.name(), by_similarity(written, &names));
     Some(format!("; the fields of {message} are {names}"))
 }
 

@@ -60,7 +60,7 @@ const APPROVAL_CAUSES: [(&str, &str); 4] = [
     ),
     (
         "GUESS_GUARD",
-        "somebody is guessing, and for now enrollment codes and phrases need it",
+        "somebody is guessing, or Redis is away, and for now codes and phrases need it",
     ),
 ];
 /// The number of rules above that are invitations' own. Membership judges the others, and tells only the first that

@@ -56,7 +56,7 @@ pub(crate) fn told(address: &str, status: &Status) -> String {
 }
 
 /// Returns the line of one violation; the one that counts the others has no name.
-fn described(name: &str, description: String) -> String {
+pub(crate) fn described(name: &str, description: String) -> String {
     if name.is_empty() {
         description
     } else {

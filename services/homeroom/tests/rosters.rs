@@ -395,14 +395,18 @@ fn a_report_names_who_is_removed_and_what_changes() {
     let place = ["organizations/hamilton", text(&roster)];
     let planned = printed(&served.by_teacher("import", &[&place[..], &removals].concat()));
     for line in [
-        "\nto be removed: hamilton/biology: bob (Bob Young), STUDENT\n",
-        "\nto be changed: hamilton/biology: ada (Ada), role \"STUDENT\" to \"CO_TEACHER\", \
-            displayName \"Ada\" to \"Ada Lovelace\"\n",
+        "\nto be removed: bob (Bob Young), hamilton/biology role \"STUDENT\" to \"\"\n",
+        "\nto be changed: ada (Ada), hamilton role \"STUDENT\" to \"TEACHER\", \
+            hamilton display_name \"Ada\" to \"Ada Lovelace\", \
+            hamilton/biology role \"STUDENT\" to \"CO_TEACHER\"\n",
     ] {
         assert!(planned.contains(line), "{planned}");
     }
     // and in its JSON, and so does the import.
-    let biology = "organizations/hamilton/classes/biology";
+    let (hamilton, biology) = (
+        "organizations/hamilton",
+        "organizations/hamilton/classes/biology",
+    );
     for arguments in [&removals[..], &[&removals[..], &["--commit"]].concat()] {
         let (report, status) = served.import(&roster, arguments);
         assert_eq!(
@@ -414,14 +418,14 @@ fn a_report_names_who_is_removed_and_what_changes() {
                 Some(0)
             )
         );
-        let bob = json!({"parent": biology, "user": "bob", "displayName": "Bob Young", "role": "STUDENT"});
+        let change = |parent: &str, field: &str, from: &str, to: &str| json!({"parent": parent, "field": field, "from": from, "to": to});
+        let bob = json!({"user": "bob", "displayName": "Bob Young", "changes": [change(biology, "role", "STUDENT", "")]});
         assert_eq!(report["removed"], json!([bob]));
-        let ada = json!({
-            "parent": biology, "user": "ada", "displayName": "Ada", "role": "STUDENT", "changes": [
-                {"field": "role", "from": "STUDENT", "to": "CO_TEACHER"},
-                {"field": "displayName", "from": "Ada", "to": "Ada Lovelace"},
-            ]
-        });
+        let ada = json!({"user": "ada", "displayName": "Ada", "changes": [
+            change(hamilton, "role", "STUDENT", "TEACHER"),
+            change(hamilton, "display_name", "Ada", "Ada Lovelace"),
+            change(biology, "role", "STUDENT", "CO_TEACHER"),
+        ]});
         assert_eq!(report["updated"], json!([ada]));
     }
     let members = ["ada CO_TEACHER", "teacher OWNER"];

@@ -5,14 +5,14 @@ use std::{error::Error, io, iter::successors, net::SocketAddr, sync::Arc, time::
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, header, response::Parts};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::{
     TlsConnector,
@@ -24,6 +24,8 @@ use crate::tls::{machine_authorities, trusting};
 
 /// The longest time until one of the addresses of a host accepts a connection, in seconds.
 const CONNECT_SECONDS_MAX: u64 = 5;
+/// The time after which the next address is tried as well, in milliseconds (RFC 8305).
+const CONNECT_STAGGER_MILLIS: u64 = 250;
 
 /// A client that trusts the servers of some authorities. Its errors complete a sentence about the server.
 #[derive(Clone)]
@@ -51,7 +53,7 @@ impl HttpClient {
     }
 
     /// Returns a client that trusts these authorities alone.
-    pub fn trusting(authorities: RootCertStore) -> Result<Self, rustls::Error> {
+    pub(crate) fn trusting(authorities: RootCertStore) -> Result<Self, rustls::Error> {
         let tls = trusting(authorities)?;
         Ok(Self(TlsConnector::from(Arc::new(tls))))
     }
@@ -93,23 +95,43 @@ impl Answer {
     /// Reads the body if it has at most `bytes_max` bytes.
     pub async fn body(self, bytes_max: usize) -> Result<Bytes, String> {
         let body = Limited::new(self.body, bytes_max).collect().await;
-        let body =
-            body.map_err(|error| format!("at most {bytes_max} bytes are read of it: {error}"))?;
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                format!("it has more than {bytes_max} bytes")
+            } else {
+                format!("it broke off: {}", with_causes(error.as_ref()))
+            }
+        })?;
         Ok(body.to_bytes())
     }
 }
 
+/// Returns the first connection that one of the addresses accepts. They are tried one after the other without waiting
+/// for those before, so that a host whose addresses of one kind cannot be reached is still called by the others.
 async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, String> {
-    let mut cause = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses {
-        let limit = Duration::from_secs(CONNECT_SECONDS_MAX);
-        match timeout(limit, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => cause = error,
-            Err(_) => cause = io::ErrorKind::TimedOut.into(),
-        }
+    let mut tries = JoinSet::new();
+    let starts = (0..).map(|place| Duration::from_millis(CONNECT_STAGGER_MILLIS) * place);
+    for (address, start) in addresses.into_iter().zip(starts) {
+        tries.spawn(async move {
+            sleep(start).await;
+            TcpStream::connect(address).await
+        });
     }
-    Err(format!("it does not accept connections: {cause}"))
+    let first = async {
+        let mut cause = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        while let Some(tried) = tries.join_next().await {
+            match tried.unwrap_or_else(|error| Err(error.into())) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => cause = error,
+            }
+        }
+        Err(cause)
+    };
+    let limit = Duration::from_secs(CONNECT_SECONDS_MAX);
+    let first = timeout(limit, first).await;
+    first
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        .map_err(|cause| format!("it does not accept connections: {cause}"))
 }
 
 async fn exchange(
@@ -135,4 +157,33 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
     let causes = successors(Some(error), |&error| error.source());
     let causes: Vec<String> = causes.map(ToString::to_string).collect();
     causes.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    #[tokio::test]
+    async fn the_first_address_that_accepts_is_called() {
+        let (_open, accepts) = listener().await;
+        let (closed, refuses) = listener().await;
+        drop(closed);
+        let stream = connect(vec![refuses, accepts]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), accepts);
+        for none in [vec![], vec![refuses, refuses]] {
+            let said = connect(none).await.unwrap_err();
+            assert!(
+                said.starts_with("it does not accept connections: "),
+                "{said}"
+            );
+        }
+    }
 }

@@ -16,10 +16,11 @@ const SOURCES: [&str; 12] = [
 
 /// Bounds for which no request can be refused, or that need more than one field to exceed.
 #[rustfmt::skip]
-const ELSEWHERE: [(&str, &str); 15] = [
+const ELSEWHERE: [(&str, &str); 16] = [
     ("PERSON_NAME_CHARS_MAX", "a longer name is cut to it"),
     ("PAGE_SIZE_MAX", "a larger page is lowered to it"),
     ("MEMBERS_REMOVED_MAX", "the next call removes the others: provenance.rs"),
+    ("REPLACED_TOLD_MAX", "of answers: roster_service.rs"),
     ("VIOLATIONS_MAX", "of answers: validation.rs"),
     ("MESSAGE_FIELDS_MAX", "of answers: validation.rs"),
     ("TIMESTAMP_SECONDS_MIN", "no JSON writes such a time: validation.rs"),

@@ -17,7 +17,7 @@ use super::{
     roster::Student,
     texts,
 };
-use crate::roster::guarded;
+use crate::{refusal::described, roster::guarded};
 
 /// The slips that stand side by side.
 const COLUMNS: u32 = 2;
@@ -132,15 +132,10 @@ fn slip_of(outcome: Option<Outcome>) -> Result<Slip, String> {
 
 /// Returns the message of an error, and what is wrong with each field.
 fn told(status: &Status) -> String {
-    let fields = status.get_details_bad_request();
-    let fields = fields
-        .into_iter()
-        .flat_map(|fields| fields.field_violations);
-    let described = fields.map(|one| format!(" {}: {}", one.field, one.description));
-    [status.message.clone()]
-        .into_iter()
-        .chain(described)
-        .collect()
+    let fields = status.get_details_bad_request().into_iter();
+    let fields = fields.flat_map(|fields| fields.field_violations);
+    let lines = fields.map(|one| format!(" {}", described(&one.field, one.description)));
+    [status.message.clone()].into_iter().chain(lines).collect()
 }
 
 /// Returns the sheet as a page to print.

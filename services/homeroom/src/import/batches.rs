@@ -1,6 +1,5 @@
 //! The rows of an import on their way: in batches that are planned and, if it is to be, committed.
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_api::{
     common::v1::Role as ApiRole,
@@ -12,7 +11,7 @@ use prost::Message as _;
 use tonic::Code;
 use tonic_types::RpcStatusExt as _;
 
-use super::{classes::Place, named::Named, removals::Absent};
+use super::{classes::Place, named::AffectedMember, removals::Absent};
 use crate::{
     Failure,
     dynamic::reason_of,
@@ -24,8 +23,8 @@ use crate::{
 const BATCH_ROWS_MAX: usize = 500;
 /// The most bytes of a request's rows: the service takes messages of 1 MiB.
 const BATCH_BYTES_MAX: usize = 900 * 1024;
-/// The most members who are read at once.
-const READS_MAX: usize = 8;
+/// The most people who are named as changed, and the most as removed.
+pub(super) const NAMED_MAX: usize = 100_000;
 /// The most times that a batch is planned, as other changes overtake it.
 const PLANS_MAX: u32 = 5;
 
@@ -37,9 +36,9 @@ pub(super) struct Done {
     pub(super) updated: u64,
     pub(super) removed: u64,
     /// The first of those who are changed.
-    pub(super) updated_named: Vec<Named>,
+    pub(super) updated_members: Vec<AffectedMember>,
     /// The first of those who are removed.
-    pub(super) removed_named: Vec<Named>,
+    pub(super) removed_members: Vec<AffectedMember>,
 }
 
 /// Returns the indexes of the rows to send, and the number of rows in classes that are still to be created. The rows of
@@ -164,8 +163,6 @@ pub(super) struct Sender<'a> {
     pub(super) organization: &'a str,
     pub(super) removals_percent_max: i32,
     pub(super) commit: bool,
-    /// The number from which no more people who are changed are named, and no more who are removed.
-    pub(super) named_max: usize,
     /// The seats that the batches so far would take.
     pub(super) seats_planned: i64,
     pub(super) done: Done,
@@ -189,21 +186,18 @@ impl Sender<'_> {
             let (places, rows): (Vec<Option<At>>, Vec<RosterRow>) = rows.into_iter().unzip();
             let users: Vec<String> = rows.iter().map(|row| row.user.clone()).collect();
             let results = self.results(rows).await?;
-            for (result, named) in results {
+            for result in results {
                 let index = usize::try_from(result.index).unwrap_or(usize::MAX);
                 let at = places.get(index).copied().flatten();
                 let user = users.get(index).map_or("", |user| user);
-                self.take(roster, at, user, &result, named);
+                self.take(roster, at, user, &result);
             }
         }
         Ok(())
     }
 
     /// Plans rows, and commits them if that is to be and they change something.
-    async fn results(
-        &mut self,
-        rows: Vec<RosterRow>,
-    ) -> Result<Vec<(RosterResult, Option<Named>)>, Failure> {
+    async fn results(&mut self, rows: Vec<RosterRow>) -> Result<Vec<RosterResult>, Failure> {
         let mut request = PlanImportRequest {
             parent: self.organization.to_owned(),
             rows,
@@ -213,14 +207,15 @@ impl Sender<'_> {
         let mut plans = 1;
         loop {
             let mut client = self.remote.rosters();
-            let plan = patiently(async || client.plan_import(request.clone()).await).await;
-            let plan = plan.map_err(|status| self.remote.refused(&status))?;
-            let results = self.named(&request.rows, plan.results).await?;
+            let plan = self.remote;
+            let plan = plan.ask(async || client.plan_import(request.clone()).await);
+            let plan = plan.await?;
+            let results = plan.results;
             if !self.commit {
                 self.seats_planned += plan.seats_taken.max(0);
                 return Ok(results);
             }
-            if !results.iter().any(|(result, _)| changes(result)) {
+            if !results.iter().any(changes) {
                 return Ok(results);
             }
             let commit = CommitImportRequest {
@@ -242,40 +237,7 @@ impl Sender<'_> {
         }
     }
 
-    /// Adds to the results who is changed or removed, until enough are named.
-    async fn named(
-        &self,
-        rows: &[RosterRow],
-        results: Vec<RosterResult>,
-    ) -> Result<Vec<(RosterResult, Option<Named>)>, Failure> {
-        let with_name = results.into_iter().map(async |result| {
-            let named_before = match result.change() {
-                Change::Updated => self.done.updated_named.len(),
-                Change::Removed => self.done.removed_named.len(),
-                _ => usize::MAX,
-            };
-            let row = usize::try_from(result.index).ok();
-            let row = row.and_then(|index| rows.get(index));
-            let named = match row.filter(|_| named_before < self.named_max) {
-                Some(row) => Some(Named::of(self.remote, self.organization, row).await?),
-                None => None,
-            };
-            Ok((result, named))
-        });
-        stream::iter(with_name)
-            .buffered(READS_MAX)
-            .try_collect()
-            .await
-    }
-
-    fn take(
-        &mut self,
-        roster: &mut Roster,
-        at: Option<At>,
-        user: &str,
-        result: &RosterResult,
-        named: Option<Named>,
-    ) {
+    fn take(&mut self, roster: &mut Roster, at: Option<At>, user: &str, result: &RosterResult) {
         let findings = |what: String, fix: &str| match at {
             Some(at) => roster.problem(at, what, fix),
             None => Problem::of_file("", what, fix),
@@ -297,14 +259,23 @@ impl Sender<'_> {
             Change::Unchanged => self.done.unchanged += 1,
             Change::Updated => {
                 self.done.updated += 1;
-                self.done.updated_named.extend(named);
+                let updated = &mut self.done.updated_members;
+                name(updated, user, result);
             }
             Change::Removed => {
                 self.done.removed += 1;
-                self.done.removed_named.extend(named);
+                let removed = &mut self.done.removed_members;
+                name(removed, user, result);
             }
             Change::Duplicate | Change::Unspecified => roster.findings.count(Left::Duplicate),
         }
+    }
+}
+
+/// Adds the person of a row, unless enough are named.
+fn name(named: &mut Vec<AffectedMember>, user: &str, result: &RosterResult) {
+    if named.len() < NAMED_MAX {
+        named.push(AffectedMember::of(user, result));
     }
 }
 

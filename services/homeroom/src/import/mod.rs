@@ -14,7 +14,7 @@ use anstream::{eprintln, println};
 pub(crate) use arguments::ImportArguments;
 use batches::{Done, Sender};
 use classes::Place;
-use report::{LINES_MAX, NAMED_MAX, Progress, Report};
+use report::{Progress, Report};
 
 use crate::{
     Failure, chain,
@@ -73,7 +73,6 @@ async fn import(arguments: &ImportArguments) -> Result<bool, Failure> {
         organization: &organization,
         removals_percent_max: arguments.removals_percent_max.unwrap_or_default(),
         commit: arguments.commit,
-        named_max: if arguments.json { NAMED_MAX } else { LINES_MAX },
         seats_planned: 0,
         done: Done::default(),
     };

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use anstream::println;
 use serde_json::{Value, json};
 
-use super::{batches::Done, named::Named};
+use super::batches::Done;
 use crate::{
     list::table,
     roster::{Left, Roster},
@@ -13,9 +13,7 @@ use crate::{
 
 /// The most problems that are printed as text, and the most people who are removed, and who are changed; all that are
 /// kept are in the JSON.
-pub(super) const LINES_MAX: usize = 100;
-/// The most people who are removed in the JSON, and who are changed.
-pub(super) const NAMED_MAX: usize = 100_000;
+const LINES_MAX: usize = 100;
 
 /// The end of an import or of its plan.
 pub(super) struct Report<'a> {
@@ -103,8 +101,8 @@ impl Report<'_> {
             "committed": self.committed,
             "classesCreated": self.classes_created,
             "counts": counts,
-            "removed": self.done.removed_named.iter().take(NAMED_MAX).collect::<Vec<_>>(),
-            "updated": self.done.updated_named.iter().take(NAMED_MAX).collect::<Vec<_>>(),
+            "removed": self.done.removed_members,
+            "updated": self.done.updated_members,
             "problems": problems,
             "notes": findings.notes,
         })
@@ -143,8 +141,23 @@ impl Report<'_> {
             ["to be removed", "to be changed"]
         };
         let done = &self.done;
-        lines.extend(people(removed, &done.removed_named, done.removed));
-        lines.extend(people(changed, &done.updated_named, done.updated));
+        for (what, members, count) in [
+            (removed, &done.removed_members, done.removed),
+            (changed, &done.updated_members, done.updated),
+        ] {
+            let shown = members.iter().take(LINES_MAX);
+            lines.extend(shown.map(|member| format!("{what}: {member}")));
+            let more = count.saturating_sub(LINES_MAX as u64);
+            if more > 0 {
+                // Once they are removed, running it again does not show them.
+                let hint = if self.committed {
+                    ""
+                } else {
+                    ": --json names them"
+                };
+                lines.push(format!("and {more} more {what}{hint}"));
+            }
+        }
         let findings = &self.roster.findings;
         lines.extend(findings.notes.iter().map(|note| format!("note: {note}")));
         let mut problems: Vec<_> = findings
@@ -159,17 +172,6 @@ impl Report<'_> {
         }
         lines
     }
-}
-
-/// Returns a line for each of the first people of whom this is said, and one for the others of so many.
-fn people(what: &str, named: &[Named], count: u64) -> Vec<String> {
-    let shown = named.iter().take(LINES_MAX);
-    let mut lines: Vec<String> = shown.map(|one| format!("{what}: {one}")).collect();
-    let more = count.saturating_sub(lines.len() as u64);
-    if more > 0 {
-        lines.push(format!("and {more} more {what}: --json names them"));
-    }
-    lines
 }
 
 /// Shows on a terminal how far the import is.
@@ -203,7 +205,10 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{import::named::Replaced, roster::Problem};
+    use crate::{
+        import::named::{AffectedMember, FieldChange},
+        roster::Problem,
+    };
 
     fn report(roster: &Roster) -> Report<'_> {
         let done = Done {
@@ -247,49 +252,59 @@ mod tests {
     #[test]
     fn a_report_names_the_first_100_who_are_removed_and_who_are_changed() {
         let roster = Roster::new("CSV", true);
-        let named = |user: String| Named {
+        let change = |field: &str, from: &str, to: &str| FieldChange {
             parent: "organizations/hamilton/classes/biology".to_owned(),
-            user,
-            display_name: String::new(),
-            role: "STUDENT",
-            changes: Vec::new(),
+            field: field.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
         };
-        let lines = |count: usize| {
+        let report = |count: usize| {
             let mut report = report(&roster);
-            let removed = (0..count).map(|number| named(number.to_string()));
+            let removed = (0..count).map(|number| AffectedMember {
+                user: number.to_string(),
+                display_name: String::new(),
+                changes: vec![change("role", "STUDENT", "")],
+            });
             report.done.removed = count as u64;
-            report.done.removed_named = removed.collect();
+            report.done.removed_members = removed.collect();
             report.done.updated = 1;
-            let changes = vec![Replaced {
-                field: "displayName",
-                from: "Ada\t".to_owned(),
-                to: "Ada Lovelace".to_owned(),
+            report.done.updated_members = vec![AffectedMember {
+                user: "ada".to_owned(),
+                display_name: "Ada\t".to_owned(),
+                changes: vec![change("display_name", "Ada\t", "Ada Lovelace")],
             }];
-            let display_name = "Ada\t".to_owned();
-            report.done.updated_named = vec![Named {
-                display_name,
-                changes,
-                ..named("ada".to_owned())
-            }];
-            let lines = report.lines();
-            let people = lines.iter().filter(|line| line.contains("to be"));
-            (people.cloned().collect::<Vec<_>>(), report.to_json())
+            report
         };
-        let (people, _) = lines(LINES_MAX);
-        assert_eq!(people.len(), LINES_MAX + 1);
-        assert_eq!(people[0], "to be removed: hamilton/biology: 0, STUDENT");
-        let (people, _) = lines(LINES_MAX + 1);
+        let people = |report: &Report<'_>| {
+            let lines = report.lines().into_iter();
+            lines
+                .filter(|line| line.contains("removed") || line.contains("changed:"))
+                .skip(1)
+                .collect::<Vec<_>>()
+        };
+        let planned = people(&report(LINES_MAX));
+        assert_eq!(planned.len(), LINES_MAX + 1);
+        let first = "to be removed: 0, hamilton/biology role \"STUDENT\" to \"\"";
+        assert_eq!(planned[0], first);
+        let more = report(LINES_MAX + 1);
+        let planned = people(&more);
         assert_eq!(
-            people[LINES_MAX],
+            planned[LINES_MAX],
             "and 1 more to be removed: --json names them"
         );
-        let changed = "to be changed: hamilton/biology: ada (Ada ), displayName \"Ada\\t\" to \"Ada Lovelace\"";
-        assert_eq!(people[LINES_MAX + 1], changed);
-        // Batches may bring some more than the JSON has.
-        let (_, json) = lines(NAMED_MAX + 1);
-        assert_eq!(json["removed"].as_array().map(Vec::len), Some(NAMED_MAX));
-        let change = json!({"field": "displayName", "from": "Ada\t", "to": "Ada Lovelace"});
-        assert_eq!(json["updated"][0]["changes"], json!([change]));
+        let changed = "to be changed: ada (Ada ), hamilton/biology display_name \"Ada\\t\" to \"Ada Lovelace\"";
+        assert_eq!(planned[LINES_MAX + 1], changed);
+        let json = more.to_json();
+        assert_eq!(
+            json["removed"].as_array().map(Vec::len),
+            Some(LINES_MAX + 1)
+        );
+        assert_eq!(json["updated"][0]["changes"][0]["to"], "Ada Lovelace");
+        let done = Report {
+            committed: true,
+            ..more
+        };
+        assert_eq!(people(&done)[LINES_MAX], "and 1 more removed");
     }
 
     #[test]

@@ -88,7 +88,8 @@ impl<'files> Table<'files> {
         }
         if table.record.iter().any(|name| name.contains('\n')) {
             let what = "a name in the header goes over several lines";
-            return Err(table.of_file(what, "close the quotation mark"));
+            let fix = "write it in one line, or close its quotation mark";
+            return Err(table.of_file(what, fix));
         }
         if table.record.len() > COLUMNS_MAX {
             let what = format!("the header has more than {COLUMNS_MAX} columns");

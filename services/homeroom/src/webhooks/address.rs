@@ -2,18 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// How an endpoint is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scheme {
-    Http,
-    Https,
-}
-
 /// Returns true if an endpoint may be called at this address. Plain HTTP stays within private networks.
-pub(crate) fn may_call(scheme: Scheme, address: IpAddr, allow_private_networks: bool) -> bool {
-    match scheme {
-        Scheme::Https => allow_private_networks || is_public(address),
-        Scheme::Http => allow_private_networks && !is_public(address),
+pub(crate) fn may_call(is_https: bool, address: IpAddr, allow_private_networks: bool) -> bool {
+    if is_https {
+        allow_private_networks || is_public(address)
+    } else {
+        allow_private_networks && !is_public(address)
     }
 }
 
@@ -159,16 +153,16 @@ mod tests {
     #[test]
     fn other_addresses_are_called_where_the_endpoint_allows_them_and_http_calls_no_public_one() {
         for address in parsed(PUBLIC) {
-            assert!(may_call(Scheme::Https, address, false));
-            assert!(may_call(Scheme::Https, address, true));
-            assert!(!may_call(Scheme::Http, address, false));
-            assert!(!may_call(Scheme::Http, address, true));
+            assert!(may_call(true, address, false));
+            assert!(may_call(true, address, true));
+            assert!(!may_call(false, address, false));
+            assert!(!may_call(false, address, true));
         }
         for address in parsed(SPECIAL) {
-            assert!(!may_call(Scheme::Https, address, false));
-            assert!(may_call(Scheme::Https, address, true));
-            assert!(!may_call(Scheme::Http, address, false));
-            assert!(may_call(Scheme::Http, address, true));
+            assert!(!may_call(true, address, false));
+            assert!(may_call(true, address, true));
+            assert!(!may_call(false, address, false));
+            assert!(may_call(false, address, true));
         }
     }
 }

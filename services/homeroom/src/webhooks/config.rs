@@ -8,8 +8,8 @@ use homeroom_kit::{key_files::read_text, outbox::event_types};
 use serde::Deserialize;
 use url::Url;
 
-use super::{address::Scheme, schedule::RETRY_SECONDS_DEFAULT, signature::Secrets};
-use crate::{Failure, similar::choices};
+use super::{schedule::RETRY_SECONDS_DEFAULT, signature::Secrets};
+use crate::{Failure, similar::by_similarity};
 
 /// The most endpoints.
 const ENDPOINTS_MAX: usize = 50;
@@ -33,7 +33,6 @@ const EVERY_ORGANIZATION: &str = "organizations/-";
 pub(crate) struct Endpoint {
     pub(crate) id: String,
     pub(crate) url: Url,
-    pub(crate) scheme: Scheme,
     pub(crate) secrets: Secrets,
     /// The parents whose feeds it is sent.
     pub(crate) parents: Vec<String>,
@@ -140,7 +139,7 @@ fn endpoint(written: WrittenEndpoint, folder: &Path, errors: &mut Vec<String>) -
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     for one in &written.types {
         if !known.contains(&one.as_str()) {
-            let choices = choices(one, &known);
+            let choices = by_similarity(one, &known);
             errors.push(format!(
                 "types: {one:?} is no type of event; the types are {choices}"
             ));
@@ -164,11 +163,10 @@ fn endpoint(written: WrittenEndpoint, folder: &Path, errors: &mut Vec<String>) -
     let url = url
         .map_err(|error| errors.push(format!("url: {error}")))
         .ok();
-    let ((url, scheme), secrets) = url.zip(secrets)?;
+    let (url, secrets) = url.zip(secrets)?;
     Some(Endpoint {
         id,
         url,
-        scheme,
         secrets,
         parents,
         types: written.types.into_iter().collect(),
@@ -178,24 +176,27 @@ fn endpoint(written: WrittenEndpoint, folder: &Path, errors: &mut Vec<String>) -
     })
 }
 
+impl Endpoint {
+    /// Returns true if it is called over TLS.
+    pub(crate) fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+}
+
 /// Parses the URL of an endpoint. The error completes "url: …" and does not repeat the text.
-fn target(text: &str, allow_private_networks: bool) -> Result<(Url, Scheme), &'static str> {
+fn target(text: &str, allow_private_networks: bool) -> Result<Url, &'static str> {
     const EXPECTED: &str = "must be https://host/path of at most 2048 bytes, without user or fragment; with \
                             allow_private_networks, http:// is possible";
     if text.len() > URL_BYTES_MAX {
         return Err(EXPECTED);
     }
     let url = Url::parse(text).map_err(|_| EXPECTED)?;
-    let scheme = match url.scheme() {
-        "https" => Scheme::Https,
-        "http" if allow_private_networks => Scheme::Http,
-        _ => return Err(EXPECTED),
-    };
+    let is_permitted = url.scheme() == "https" || url.scheme() == "http" && allow_private_networks;
     let has_user = !url.username().is_empty() || url.password().is_some();
-    if url.host().is_none() || has_user || url.fragment().is_some() {
+    if !is_permitted || url.host().is_none() || has_user || url.fragment().is_some() {
         return Err(EXPECTED);
     }
-    Ok((url, scheme))
+    Ok(url)
 }
 
 #[cfg(test)]
@@ -224,7 +225,7 @@ mod tests {
         let endpoint = with("types", json!([])).ok().unwrap();
         assert_eq!(endpoint.parents, ["organizations/-"]);
         assert_eq!(endpoint.retry_seconds, RETRY_SECONDS_DEFAULT);
-        assert_eq!(endpoint.scheme, Scheme::Https);
+        assert!(endpoint.is_https());
         assert!(endpoint.since.is_none() && !endpoint.allow_private_networks);
         let organizations = with("organizations", json!(["hamilton", "ada", "ada"]));
         let parents = organizations.ok().unwrap().parents;
@@ -283,7 +284,7 @@ mod tests {
             "id": "a", "url": "http://10.0.0.1:8080/a?b", "secret_file": "secret", "allow_private_networks": true
         });
         let endpoints = read_json(&json!({"endpoints": [endpoint]})).ok().unwrap();
-        assert_eq!(endpoints[0].scheme, Scheme::Http);
+        assert!(!endpoints[0].is_https());
         for wrong in [
             "ftp://a.example/",
             "https://user@a.example/",

@@ -14,7 +14,6 @@ use tokio::{
 };
 
 use super::{
-    address::Scheme,
     arguments::RunArguments,
     config::{self, Endpoint},
     feed::{Feed, Feeds},
@@ -32,7 +31,7 @@ pub(super) async fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let shutdown = Shutdown::on_signals()?;
     let endpoints = config::load(&arguments.config)?;
     let feeds = Feeds::new(arguments)?;
-    let tls = endpoints.iter().any(|one| one.scheme == Scheme::Https);
+    let tls = endpoints.iter().any(Endpoint::is_https);
     let client = HttpClient::new(tls)?;
     let payloads = Payloads::load()?;
     let folder = DataFolder::open_or_create(&arguments.folder.data)?;

@@ -9,11 +9,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use tokio::time::timeout;
 
-use super::{
-    address::{Scheme, may_call},
-    config::Endpoint,
-    schedule::Outcome,
-};
+use super::{address::may_call, config::Endpoint, schedule::Outcome};
 /// The longest time until an endpoint has answered, in seconds.
 const ATTEMPT_SECONDS_MAX: u64 = 15;
 /// The most bytes of an answer that are read. Nothing needs them, but some servers complain otherwise.
@@ -61,17 +57,18 @@ async fn attempt(
 
 /// Returns the addresses that may be called.
 fn permitted(endpoint: &Endpoint, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> {
-    let (scheme, private) = (endpoint.scheme, endpoint.allow_private_networks);
-    let may = |one: &SocketAddr| may_call(scheme, one.ip(), private);
+    let (is_https, private) = (endpoint.is_https(), endpoint.allow_private_networks);
+    let may = |one: &SocketAddr| may_call(is_https, one.ip(), private);
     let permitted: Vec<_> = addresses.into_iter().filter(may).collect();
     if !permitted.is_empty() {
         return Ok(permitted);
     }
-    Err(match endpoint.scheme {
-        Scheme::Https => "its host has no public address, and allow_private_networks is not set",
-        Scheme::Http => "its host has a public address, which is called by https:// only",
-    }
-    .to_owned())
+    let why = if is_https {
+        "its host has no public address, and allow_private_networks is not set"
+    } else {
+        "its host has a public address, which is called by https:// only"
+    };
+    Err(why.to_owned())
 }
 
 fn request(

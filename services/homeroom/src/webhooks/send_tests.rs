@@ -1,13 +1,6 @@
-use std::sync::Arc;
-
-use rcgen::{CertificateParams, CertifiedIssuer, DnType, KeyPair, KeyUsagePurpose};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpListener,
-};
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{RootCertStore, ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer},
 };
 
 use super::*;
@@ -52,8 +45,8 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &str) -
     String::from_utf8(read).unwrap()
 }
 
-async fn sent(authorities: RootCertStore, endpoint: &Endpoint) -> Outcome {
-    let client = HttpClient::trusting(authorities).unwrap();
+async fn sent(endpoint: &Endpoint) -> Outcome {
+    let client = HttpClient::new(false).unwrap();
     send(&client, endpoint, "id-1", BODY.to_owned(), now()).await
 }
 
@@ -65,7 +58,7 @@ async fn answered(text: &str) -> (Outcome, String) {
         let (stream, _) = listener.accept().await.unwrap();
         answer(stream, text).await
     };
-    tokio::join!(sent(RootCertStore::empty(), &endpoint), server)
+    tokio::join!(sent(&endpoint), server)
 }
 
 fn failed(cause: &str, retry_after: Option<u32>) -> Outcome {
@@ -153,63 +146,16 @@ async fn an_address_that_is_not_public_is_not_even_connected_to() {
         "2130706433",
     ] {
         let endpoint = endpoint(&format!("https://{host}:{port}/"), false);
-        let outcome = sent(RootCertStore::empty(), &endpoint).await;
+        let outcome = sent(&endpoint).await;
         let cause = "its host has no public address, and allow_private_networks is not set";
         assert_eq!(outcome, failed(cause, None), "{host}");
     }
     let http = endpoint("http://1.1.1.1/", true);
-    let outcome = sent(RootCertStore::empty(), &http).await;
+    let outcome = sent(&http).await;
     let cause = "its host has a public address, which is called by https:// only";
     assert_eq!(outcome, failed(cause, None));
     let none = timeout(Duration::from_millis(1), listener.accept()).await;
     assert!(none.is_err());
-}
-
-/// An authority, and the TLS of a server called `name` with a certificate of it.
-fn tls_of(name: &str) -> (RootCertStore, TlsAcceptor) {
-    let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "authority");
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new([name.to_owned()]).unwrap();
-    let leaf = leaf.signed_by(&key, &issuer).unwrap();
-    let mut authorities = RootCertStore::empty();
-    authorities.add(issuer.der().clone()).unwrap();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], key)
-        .unwrap();
-    (authorities, TlsAcceptor::from(Arc::new(config)))
-}
-
-#[tokio::test]
-async fn the_certificate_must_be_that_of_the_host_and_of_a_known_authority() {
-    let (authorities, acceptor) = tls_of("localhost");
-    let (_, of_another) = tls_of("other.example");
-    for (authorities, acceptor, is_right) in [
-        (authorities.clone(), &acceptor, true),
-        (authorities, &of_another, false),
-        (tls_of("localhost").0, &acceptor, false),
-    ] {
-        let (listener, port) = listen().await;
-        let endpoint = endpoint(&format!("https://localhost:{port}/"), true);
-        let server = async {
-            let (stream, _) = listener.accept().await.unwrap();
-            if let Ok(stream) = acceptor.accept(stream).await {
-                answer(stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-            }
-        };
-        let (outcome, ()) = tokio::join!(sent(authorities, &endpoint), server);
-        assert_eq!(outcome == Outcome::Delivered, is_right, "{outcome:?}");
-    }
 }
 
 #[tokio::test]
@@ -217,7 +163,7 @@ async fn nobody_there_is_a_failure() {
     let (listener, port) = listen().await;
     drop(listener);
     let endpoint = endpoint(&format!("http://127.0.0.1:{port}/"), true);
-    let outcome = sent(RootCertStore::empty(), &endpoint).await;
+    let outcome = sent(&endpoint).await;
     let Outcome::Failed { cause, .. } = outcome else {
         panic!("{outcome:?}");
     };

@@ -73,7 +73,8 @@ fn erasures(conditions: &str) -> String {
 /// know the person by it: the data of one organization says nothing about another's tokens (I8).
 fn assigned(on: Engine) -> String {
     format!(
-        "((assigned_email <> '' AND (organization_id, assigned_email) IN \
+        "organization_id IN (SELECT input.value->>'organization' FROM {known}) \
+         AND ((assigned_email <> '' AND (organization_id, assigned_email) IN \
          (SELECT input.value->>'organization', lower(input.value->>'email') FROM {known})) \
          OR (external_id <> '' AND (organization_id, external_id) IN \
          (SELECT input.value->>'organization', input.value->>'external_id' FROM {known})))",

@@ -81,7 +81,7 @@ fn unpacked(bytes: Bytes) -> Result<Bytes, String> {
     most.read_to_end(&mut text)
         .map_err(|error| format!("its gzip cannot be read: {error}"))?;
     if text.len() > KEY_FILE_BYTES_MAX {
-        return Err(format!("at most {KEY_FILE_BYTES_MAX} bytes are read of it"));
+        return Err(format!("it has more than {KEY_FILE_BYTES_MAX} bytes"));
     }
     Ok(text.into())
 }

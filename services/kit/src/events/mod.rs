@@ -11,7 +11,6 @@ use homeroom_api::{
 };
 use prost::Message as _;
 
-pub use of_user::EVENTS_SEARCHED_MAX;
 pub(crate) use of_user::STATEMENTS;
 pub use service::{EventFeed, FEED_SCOPES, WatchStream};
 
@@ -68,8 +67,8 @@ pub fn page_token_expired(till: DateTime<Utc>) -> Error {
     .metadata("pruned_till_time", till)
 }
 
-/// The most bytes of events on one page, except a page of one event: the answer stays within the 1
-/// MiB that a gRPC client accepts by default.
+/// The most bytes of events on one page, except a page of one event: far below the 4 MiB that gRPC clients accept by
+/// default.
 const EVENTS_PAGE_BYTES_MAX: usize = 900 * 1024;
 /// The most bytes that tag and length add to each event of a page.
 const EVENT_FRAME_BYTES_MAX: usize = 6;

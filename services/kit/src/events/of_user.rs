@@ -12,9 +12,11 @@ use crate::{
 };
 
 /// The most events that one page of an export searches for a person.
-pub const EVENTS_SEARCHED_MAX: i64 = 20_000;
+const EVENTS_SEARCHED_MAX: i64 = 20_000;
 
 crate::statements! {
+    FIRST_AFTER = "SELECT coalesce(min(position), $1 + 1) AS position FROM events WHERE position > $1";
+
     OF_USER = format!(
         "{SELECT} WHERE {MAY_TELL_OF} AND position > $4 AND position <= $5 ORDER BY position LIMIT $6"
     );
@@ -29,7 +31,9 @@ impl Session {
         after: i64,
         limit: u32,
     ) -> Result<Part<Event>, Error> {
-        let end = after.saturating_add(EVENTS_SEARCHED_MAX);
+        // Retention deletes the oldest events, and their positions are not used again.
+        let first: i64 = self.one(&FIRST_AFTER, args![after]).await?;
+        let end = first.saturating_add(EVENTS_SEARCHED_MAX - 1);
         let (after_slash, in_json) = sought(user);
         let bound = args![user, after_slash, in_json, after, end, limit];
         let found: Vec<Event> = self.all(&OF_USER, bound).await?;
@@ -137,6 +141,33 @@ mod tests {
         assert_eq!((subjects.len(), after.as_deref()), (1, Some("1")));
         let (subjects, after) = found(&events, (2, 10)).await;
         assert_eq!((subjects.len(), after), (1, None));
+    }
+
+    #[tokio::test]
+    async fn f9_a_search_begins_with_the_oldest_event_that_is_kept() {
+        let (pools, _folder) = store().await;
+        let random = SeededRandomness::new(1);
+        let events = vec![event("a", "ada"); 3];
+        let mut session = pools.write().await.unwrap();
+        session
+            .append(&events, from_micros(0), &random)
+            .await
+            .unwrap();
+        let pruned = session.prune_events(from_micros(1), 10).await.unwrap();
+        assert_eq!(pruned, 2);
+        let last = i64::try_from(events.len()).unwrap();
+        let first: i64 = session.one(&FIRST_AFTER, args![0_i64]).await.unwrap();
+        assert_eq!(first, last);
+        let part = session.events_of(&ada(), 0, 10).await.unwrap();
+        assert_eq!((part.items.len(), part.after), (1, None));
+        assert!(
+            session
+                .events_of(&ada(), last, 10)
+                .await
+                .unwrap()
+                .items
+                .is_empty()
+        );
     }
 
     #[tokio::test]

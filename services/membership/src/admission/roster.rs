@@ -20,7 +20,7 @@ use crate::{
         class::ClassState,
         join_request::SYSTEM,
         member::{Member, Particulars, Provenance, Role},
-        roster::{Change, Outcome, RosterRow, Stated},
+        roster::{Change, Outcome, Replaced, RosterRow, Stated},
         seat::{NoSeats, Seats, holds_seat},
     },
     store::PersonAt,
@@ -93,10 +93,14 @@ fn state(
         }
         Some(_) => changed(&replaced),
     };
-    Ok(Outcome { change, replaced })
+    Ok(Outcome {
+        change,
+        display_name: before.particulars.display_name,
+        replaced,
+    })
 }
 
-fn changed(replaced: &[(String, String)]) -> Change {
+fn changed(replaced: &[Replaced]) -> Change {
     if replaced.is_empty() {
         Change::Unchanged
     } else {
@@ -155,7 +159,8 @@ fn remove(plan: &mut Plan, person: &PersonAt, actor: &UserId) -> Result<Outcome>
         Place::Class(_) => Vec::new(),
     };
     refuse_owner(classes.iter().chain([&member]))?;
-    let replaced: Vec<(String, String)> = classes.iter().chain([&member]).map(role_of).collect();
+    let ended = std::iter::once(&member).chain(&classes);
+    let replaced = ended.map(|member| Replaced::role(member, None)).collect();
     for in_class in &classes {
         plan.end_membership(in_class, actor);
     }
@@ -167,6 +172,7 @@ fn remove(plan: &mut Plan, person: &PersonAt, actor: &UserId) -> Result<Outcome>
     }
     Ok(Outcome {
         change: Change::Removed,
+        display_name: member.particulars.display_name,
         replaced,
     })
 }
@@ -182,11 +188,6 @@ fn class_of<'place>(
     let class = plan.known.classes.get(name);
     let class = class.ok_or_else(|| place_not_found(place))?;
     Ok(Some((name, class.state)))
-}
-
-/// Returns the role in a membership, with the name of its place.
-fn role_of(member: &Member) -> (String, String) {
-    (member.place.to_string(), member.role.as_str().to_owned())
 }
 
 /// Returns `LAST_OWNER` if any of these memberships is that of a class's owner.
@@ -229,7 +230,7 @@ impl Plan {
         mut after: Member,
         stated: &Particulars,
         actor: &UserId,
-    ) -> Result<Vec<(String, String)>> {
+    ) -> Result<Vec<Replaced>> {
         after.particulars = before.particulars.stated(stated);
         after.set_by_hand = before
             .set_by_hand
@@ -246,9 +247,9 @@ impl Plan {
         }
         self.move_seat(before, Some(after.role))
             .map_err(|NoSeats| self.no_seats(&before.place))?;
-        let mut replaced: Vec<(String, String)> = Vec::new();
+        let mut replaced = Vec::new();
         if after.role != before.role {
-            replaced.push(role_of(before));
+            replaced.push(Replaced::role(before, Some(after.role)));
         }
         let (was, is) = (&before.particulars, &after.particulars);
         for (field, was, is) in [
@@ -257,7 +258,12 @@ impl Plan {
             ("external_id", &was.external_id, &is.external_id),
         ] {
             if was != is {
-                replaced.push((field.to_owned(), was.clone()));
+                replaced.push(Replaced {
+                    place: before.place.clone(),
+                    field,
+                    from: was.clone(),
+                    to: is.clone(),
+                });
             }
         }
         after.revision += 1;
@@ -276,7 +282,7 @@ impl Plan {
         member: &Member,
         role: Role,
         actor: &UserId,
-    ) -> Option<(String, String)> {
+    ) -> Option<Replaced> {
         if member.role == role {
             return None;
         }
@@ -289,7 +295,7 @@ impl Plan {
         self.events
             .push(member_updated(&after, member.role, actor.as_str()));
         self.effects.roles.insert(person, after);
-        Some(role_of(member))
+        Some(Replaced::role(member, Some(role)))
     }
 
     /// Moves the seats of an organization as one of its members changes to another role, or ends the membership.

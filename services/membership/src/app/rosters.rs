@@ -200,9 +200,10 @@ fn revision(sent: &[u8], outcomes: &[Result<Outcome>]) -> String {
             Ok(outcome) => {
                 add(outcome.change.as_str().as_bytes());
                 add(&outcome.replaced.len().to_be_bytes());
-                for (field, value) in &outcome.replaced {
-                    add(field.as_bytes());
-                    add(value.as_bytes());
+                for replaced in &outcome.replaced {
+                    add(replaced.place.to_string().as_bytes());
+                    add(replaced.field.as_bytes());
+                    add(replaced.from.as_bytes());
                 }
             }
             Err(error) => add(error.reason().as_str_name().as_bytes()),

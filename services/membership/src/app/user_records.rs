@@ -52,9 +52,8 @@ impl App {
                         .map(UserRecord::Member)
                 }
                 1 => {
-                    let after = reading.after()?;
-                    let found = repository.join_requests_of(user, after.as_ref(), limit);
-                    Part::of(found.await?, limit, |row| row.name().to_string())
+                    let found = repository.join_requests_of(user, reading.after()?, limit);
+                    Part::of(found.await?, limit, |row| row.id.to_string())
                         .map(UserRecord::JoinRequest)
                 }
                 2 => {

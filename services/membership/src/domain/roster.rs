@@ -2,10 +2,13 @@
 
 use homeroom_api::{ids::UserId, names::Place};
 
-use super::member::{Particulars, Role};
+use super::member::{Member, Particulars, Role};
 
 /// Maximum number of rows in one import.
 pub const ROSTER_ROWS_MAX: usize = 500;
+/// Maximum number of replaced values that the result of one row tells: somebody who teaches many classes and becomes a
+/// Student changes in each.
+pub const REPLACED_TOLD_MAX: usize = 10;
 /// The largest share of a place's members that an import can be allowed to remove, in percent.
 pub const REMOVALS_PERCENT_MAX: i64 = 100;
 
@@ -51,9 +54,37 @@ homeroom_kit::named! {
 pub struct Outcome {
     /// The kind of change.
     pub change: Change,
-    /// The values that the row replaces or ends, each with the name of its field: if any of them is another one by now,
-    /// the row would be planned otherwise.
-    pub replaced: Vec<(String, String)>,
+    /// The display name that a member has before it; empty for others.
+    pub display_name: String,
+    /// The values that the row replaces or ends: if any of them is another one by now, the row would be planned
+    /// otherwise.
+    pub replaced: Vec<Replaced>,
+}
+
+/// A value of a membership that a row replaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The organization or class of the membership.
+    pub place: Place,
+    /// The name of the field.
+    pub field: &'static str,
+    /// The value before.
+    pub from: String,
+    /// The value after; empty if the membership ends.
+    pub to: String,
+}
+
+impl Replaced {
+    /// Returns what a membership loses as its role becomes another one, or ends.
+    #[must_use]
+    pub fn role(member: &Member, to: Option<Role>) -> Self {
+        Self {
+            place: member.place.clone(),
+            field: "role",
+            from: member.role.as_str().to_owned(),
+            to: to.map_or("", Role::as_str).to_owned(),
+        }
+    }
 }
 
 impl Outcome {
@@ -62,6 +93,7 @@ impl Outcome {
     pub const fn new(change: Change) -> Self {
         Self {
             change,
+            display_name: String::new(),
             replaced: Vec::new(),
         }
     }

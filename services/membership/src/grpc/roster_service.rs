@@ -17,7 +17,10 @@ use crate::{
     domain::{
         member::{Particulars, Role},
         organization::SEAT_LIMIT_MAX,
-        roster::{Change, Outcome, REMOVALS_PERCENT_MAX, ROSTER_ROWS_MAX, RosterRow, Stated},
+        roster::{
+            Change, Outcome, REMOVALS_PERCENT_MAX, REPLACED_TOLD_MAX, ROSTER_ROWS_MAX, Replaced,
+            RosterRow, Stated,
+        },
     },
 };
 
@@ -152,18 +155,37 @@ impl From<Committed> for api::CommitImportResponse {
 }
 
 fn results(outcomes: Vec<Result<Outcome>>) -> Vec<api::RosterResult> {
-    let results = (0_i32..).zip(outcomes).map(|(index, outcome)| {
-        let (change, status) = match outcome {
-            Ok(outcome) => (change(outcome.change).into(), None),
-            Err(error) => (0, Some(error.into_row_status())),
-        };
-        api::RosterResult {
-            index,
-            change,
-            status,
-        }
-    });
+    let results = (0_i32..)
+        .zip(outcomes)
+        .map(|(index, outcome)| match outcome {
+            Ok(outcome) => api::RosterResult {
+                index,
+                change: change(outcome.change).into(),
+                display_name: outcome.display_name,
+                replaced: outcome
+                    .replaced
+                    .into_iter()
+                    .take(REPLACED_TOLD_MAX)
+                    .map(replaced)
+                    .collect(),
+                ..Default::default()
+            },
+            Err(error) => api::RosterResult {
+                index,
+                status: Some(error.into_row_status()),
+                ..Default::default()
+            },
+        });
     results.collect()
+}
+
+fn replaced(replaced: Replaced) -> api::roster_result::Replaced {
+    api::roster_result::Replaced {
+        parent: replaced.place.to_string(),
+        field: replaced.field.to_owned(),
+        from: replaced.from,
+        to: replaced.to,
+    }
 }
 
 fn change(change: Change) -> api::roster_result::Change {
@@ -178,6 +200,25 @@ mod tests {
     fn changes_on_the_wire_are_those_of_the_domain() {
         for each in Change::ALL {
             assert_eq!(change(each).as_str_name(), each.as_str());
+        }
+    }
+    #[test]
+    fn a_result_tells_the_first_10_replaced_values() {
+        for (count, told) in [(REPLACED_TOLD_MAX, 10), (REPLACED_TOLD_MAX + 1, 10)] {
+            let place = |number| format!("organizations/hamilton/classes/class-{number}");
+            let value = |number| Replaced {
+                place: Place::parse(&place(number)).unwrap(),
+                field: "role",
+                from: "CO_TEACHER".to_owned(),
+                to: "STUDENT".to_owned(),
+            };
+            let outcome = Outcome {
+                replaced: (0..count).map(value).collect(),
+                ..Outcome::new(Change::Updated)
+            };
+            let result = results(vec![Ok(outcome)]).remove(0);
+            assert_eq!(result.replaced.len(), told);
+            assert_eq!(result.replaced[9].parent, place(9));
         }
     }
 }
