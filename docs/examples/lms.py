@@ -26,6 +26,8 @@ from homeroom.invitations.v1 import redemption_service_pb2 as api
 from homeroom.invitations.v1.redemption_service_pb2_grpc import RedemptionServiceStub
 
 PUBLIC_URL = os.environ["PUBLIC_URL"]
+# The paths of invitations.
+INVITATION = re.compile("/[itcj]/")
 TOKEN = os.environ["HOMEROOM_TOKEN"]
 DEADLINE_SECONDS = 20
 
@@ -74,11 +76,14 @@ class Platform(http.server.BaseHTTPRequestHandler):
         form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
         if self.path.startswith("/sign-in?"):
             back = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)["to"][0]
+            # Anything else may lead to another site.
+            if not INVITATION.match(back):
+                return self.page("There is nothing here.", 404)
             return self.redirect(back, f"person={urllib.parse.quote(form['person'][0])}; HttpOnly; SameSite=Lax")
         self.invitation(lambda *known: self.redeem(*known, form["request_id"][0]))
 
     def invitation(self, then):
-        if not re.match(r"/[itcj]/", self.path):
+        if not INVITATION.match(self.path):
             return self.page("There is nothing here.", 404)
         person, is_new = self.person()
         if person is None:

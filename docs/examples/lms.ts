@@ -92,6 +92,9 @@ function escape(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
+/** The paths of invitations. */
+const INVITATION = /^\/[itcj]\//;
+
 async function form(request: IncomingMessage): Promise<URLSearchParams> {
   let body = "";
   for await (const part of request) body += part;
@@ -104,10 +107,13 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   if (at.pathname === "/sign-in") {
     if (!sent) return page(response, "<form method=post>Who are you? <input name=person> <button>Sign in</button></form>");
     const cookie = `person=${encodeURIComponent(sent.get("person") ?? "")}; HttpOnly; SameSite=Lax`;
-    response.writeHead(303, { location: at.searchParams.get("to") ?? "/", "set-cookie": cookie }).end();
+    const back = at.searchParams.get("to") ?? "";
+    // Anything else may lead to another site.
+    if (!INVITATION.test(back)) return page(response, "There is nothing here.", 404);
+    response.writeHead(303, { location: back, "set-cookie": cookie }).end();
     return;
   }
-  if (!/^\/[itcj]\//.test(at.pathname)) return page(response, "There is nothing here.", 404);
+  if (!INVITATION.test(at.pathname)) return page(response, "There is nothing here.", 404);
 
   const id = decodeURIComponent(/(?:^|; )person=([^;]+)/.exec(request.headers.cookie ?? "")?.[1] ?? "");
   if (!id) {
