@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use homeroom_tests::{Homeroom, on_both_engines, reason};
+use homeroom_tests::{Claims, Homeroom, on_both_engines, reason};
 use serde_json::{Value, json};
 
 use crate::assert_audited_soon;
@@ -125,11 +125,14 @@ async fn r13_r12_the_list_of_a_person_is_paged_and_its_first_page_audited(homero
         assert_eq!(paged, whole, "{size}");
         assert_eq!(before - paged.len(), calls, "{size}");
     }
-    // A page of one person is no page of another,
+    // A page of one person is no page of another, and nobody reads on where another caller began,
     let platform = homeroom.platform();
     let page = platform.done(LIST, json!({"parent": format!("users/{ADA}"), "page_size": 1})).await;
     let of_another = json!({"parent": "users/bob", "page_token": page["nextPageToken"]});
     assert_eq!(reason(&platform.call(LIST, &of_another).await.unwrap_err()), "INVALID_PAGE_TOKEN");
+    let another = homeroom.user_with(Claims { scopes: &["homeroom.platform"], ..Claims::of("platform-2") });
+    let begun = json!({"parent": format!("users/{ADA}"), "page_token": page["nextPageToken"]});
+    assert_eq!(reason(&another.call(LIST, &begun).await.unwrap_err()), "INVALID_PAGE_TOKEN");
     // and of an erased or an unknown person there is nothing but who asked.
     erase(homeroom, ADA, "").await.unwrap();
     assert!(records(homeroom, ADA, 50).await.iter().all(|record| !known(record)));

@@ -1,5 +1,7 @@
 //! `ListUserRecords`: what both services keep about a person, for the platform that hands it to them (R13).
 
+use std::collections::BTreeSet;
+
 use homeroom_api::{ids::UserId, names::UserName};
 use homeroom_kit::{
     Result,
@@ -18,6 +20,7 @@ use crate::{
     },
     membership::MembershipRecord,
     redemption::ledger::Redemption,
+    store::{InvitationRow, PersonKnown},
 };
 
 /// One thing that is kept about a person.
@@ -123,6 +126,7 @@ impl App {
                     known.extend(told);
                     let found = repository.tokens_of_person(&known, reading.after()?, limit);
                     Part::of(found.await?, limit, |row| row.invitation.id.to_string())
+                        .map(|row| without_unknown(row, &known))
                         .map(|row| UserRecord::Token(Box::new(self.masked(row))))
                 }
                 6 => {
@@ -150,4 +154,25 @@ impl App {
         let part = Part::of(found.await?, limit, |row| row.id.to_string());
         Ok(part.map(UserRecord::AuditEntry))
     }
+}
+
+/// Returns a token without what the organization does not know of the person. The address by which it was found may be
+/// one that nobody verified, and what staff wrote beside it another person's.
+fn without_unknown(mut row: InvitationRow, known: &BTreeSet<PersonKnown>) -> InvitationRow {
+    let organization = row.invitation.place.organization();
+    let here: Vec<&PersonKnown> = known
+        .iter()
+        .filter(|one| one.organization == *organization)
+        .collect();
+    let invitation = &mut row.invitation;
+    invitation.assigned_email.take_if(|email| {
+        let canonical = email.canonical();
+        let is = |one: &&PersonKnown| one.email.eq_ignore_ascii_case(&canonical);
+        !here.iter().any(is)
+    });
+    invitation
+        .external_id
+        .take_if(|id| !here.iter().any(|one| one.external_id == *id));
+    row.display_name.clear();
+    row
 }

@@ -105,7 +105,8 @@ impl UserHandlers {
         caller.require(USER_SCOPE)?;
         let parent = UserName::parse(&request.parent);
         let UserName(user) = rpc::parent(parent, request.page_size)?;
-        let list = [request.parent.as_str(), ""];
+        // Nobody reads on where another caller began, of whom the audit trail says so.
+        let list = [request.parent.as_str(), caller.subject.as_str()];
         let (size, token) = (request.page_size, &request.page_token);
         let page = rpc::page(&self.0.paging, caller, list, size, token)?;
         let page = self.0.user_records(caller, user, &page).await?;
