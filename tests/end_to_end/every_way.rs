@@ -121,7 +121,7 @@ async fn r4_preview_says_why_a_person_would_wait(homeroom) {
     assert_eq!(cause("removed", &code).await, Cause::RemovedBefore);
     homeroom.advance(TimeDelta::days(15));
     assert_eq!(cause("student-1", &code).await, Cause::CodeLocked);
-    // Who waits already waits for the first cause.
+    // A person who waits already keeps the first cause.
     homeroom.queued("student-1", &url).await;
     assert_eq!(cause("student-1", &code).await, Cause::JoinUrl);
     assert_eq!(school.waiting().await.len(), 1);

@@ -134,6 +134,10 @@ fn told(preview: &Value) -> Vec<String> {
         lines.push(format!("{:<14}is needed because {because}", "approval"));
     }
     let failures = preview["failures"].as_array().cloned().unwrap_or_default();
+    // A caller who is not staff is told no failures of a member, so there may be some.
+    if text("outcome") == "ALREADY_MEMBER" && failures.is_empty() {
+        return lines;
+    }
     let failure = |reasons: &[&str]| {
         let mut failures = failures.iter();
         failures.find(|failure| reasons.contains(&failure["reason"].as_str().unwrap_or_default()))
@@ -191,6 +195,15 @@ mod tests {
         assert_eq!(newer[1], "approval      is needed because SOMETHING_NEW");
         let admitted = plain(&json!({"outcome": "ADMITTED"}));
         assert!(!admitted.iter().any(|line| line.starts_with("approval")));
+    }
+
+    #[test]
+    fn r2_the_rules_of_a_member_are_told_only_if_the_service_tells_them() {
+        let member = plain(&json!({"outcome": "ALREADY_MEMBER"}));
+        assert_eq!(member.len(), 1, "{member:?}");
+        let failures = json!([{"reason": "USED_UP", "description": ""}]);
+        let member = plain(&json!({"outcome": "ALREADY_MEMBER", "failures": failures}));
+        assert_eq!(member.len(), 1 + RULES.len(), "{member:?}");
     }
 
     #[test]

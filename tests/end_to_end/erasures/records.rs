@@ -139,3 +139,24 @@ async fn r13_r12_the_list_of_a_person_is_paged_and_its_first_page_audited(homero
     assert_eq!(records(homeroom, "nobody-known", 50).await, Vec::<Value>::new());
 }
 }
+
+on_both_engines! {
+async fn r13_i8_whoever_claims_an_address_is_not_shown_what_staff_wrote_beside_it(homeroom) {
+    // Given a token of somebody, and a person who claims the address of it without proof,
+    let school = homeroom.school_named("hamilton", 10).await;
+    let token = json!({"assigned_email": EMAIL, "external_id": SCHOOL_ID, "display_name": NAME});
+    let token = json!({"parent": school.class, "token": token});
+    school.teacher.done("TokenService.CreateToken", token).await;
+    let claimer = homeroom.user_with(Claims { email: EMAIL, ..Claims::of("mallory") });
+    claimer.redeem(&school.join_url().await.url).await.unwrap();
+    // when what is kept about that person is listed,
+    let found = records(homeroom, "mallory", 1_000).await;
+    // then the token is there, and only the address that the person gave is told.
+    assert_eq!(kinds(&found)["token"], 1);
+    let text = json!(found).to_string();
+    assert!(text.contains(EMAIL));
+    for hidden in [NAME, SCHOOL_ID] {
+        assert!(!text.contains(hidden), "{hidden}");
+    }
+}
+}

@@ -1,4 +1,4 @@
-//! Who is removed or changed by an import.
+//! The people whom an import removes or changes, as its report names them.
 
 use std::fmt;
 

